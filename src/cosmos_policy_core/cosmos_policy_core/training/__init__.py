@@ -1,0 +1,1 @@
+"""Loss, learning rate and the training loops."""
