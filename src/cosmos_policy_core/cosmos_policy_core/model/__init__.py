@@ -1,0 +1,1 @@
+"""The latent video diffusion policy: sequence layout, tokenizer, transformer, sampler."""

@@ -1,0 +1,389 @@
+"""The diffusion transformer: reference state-dict names, reading order of the network.
+
+Source: Cosmos-Predict2-2B-Video2World as used by Cosmos Policy (arXiv 2601.16163). The 2B network is the default
+configuration; every field that a small CPU model may choose differently says so, and its default is the paper's.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from einops import rearrange
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Size of the network. Defaults: the published 2B."""
+
+    model_channels: int = 2048
+    num_blocks: int = 28
+    num_heads: int = 16
+    mlp_ratio: float = 4.0
+    adaln_lora_dim: int = 256
+    crossattn_emb_channels: int = 1024
+    in_channels: int = 16
+    out_channels: int = 16
+    patch_spatial: int = 2
+    rope_h_extrapolation_ratio: float = 3.0
+    rope_w_extrapolation_ratio: float = 3.0
+    rope_t_extrapolation_ratio: float = 1.0
+    round_rope_exponents: bool = True
+    """Round the rotary exponents to bfloat16: the published weights were trained with a module-wide cast."""
+    time_scale: float = 1.0
+    """Multiplies the time before the sinusoid. nano: 1000, so that a small network can tell noise levels apart."""
+    vector_frames: tuple[int, ...] = ()
+    """Frames with their own input and output weights per token. nano: the frames that hold tiled numbers."""
+    position_embedding: tuple[int, int, int] | None = None
+    """Grid (T, H, W) of tokens for an added learned embedding beside RoPE. nano: its one grid."""
+
+    @property
+    def head_dim(self) -> int:
+        return self.model_channels // self.num_heads
+
+    @property
+    def patch_inputs(self) -> int:
+        """Numbers per input patch: latent channels, condition mask and padding mask."""
+        return (self.in_channels + 2) * self.patch_spatial**2
+
+    @property
+    def patch_outputs(self) -> int:
+        return self.out_channels * self.patch_spatial**2
+
+
+@dataclass(frozen=True)
+class TextContext:
+    """Keys and values of the instruction for every block: computed once per task, (B, heads, L, head_dim) each."""
+
+    keys_values: tuple[tuple[Tensor, Tensor], ...]
+
+    def expand(self, batch: int) -> TextContext:
+        """Repeat a single instruction for a batch, without copying."""
+        return TextContext(
+            tuple((k.expand(batch, -1, -1, -1), v.expand(batch, -1, -1, -1)) for k, v in self.keys_values)
+        )
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square norm; statistics and weight in float32, one rounding at the end."""
+
+    def __init__(self, size: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
+        return (wide * self.weight.float()).to(x.dtype)
+
+
+def rope_angles(config: TransformerConfig, grid: tuple[int, int, int], device: torch.device | None = None) -> Tensor:
+    """Rotary angles of every token of a (T, H, W) grid.
+
+    Returns:
+        (T*H*W, head_dim) float32; each half is ordered time, height, width and the halves are equal.
+    """
+    spatial = config.head_dim // 6 * 2
+    temporal = config.head_dim - 2 * spatial
+
+    def axis(length: int, size: int, ratio: float) -> Tensor:
+        exponents = torch.arange(0, size, 2, dtype=torch.float32, device=device) / size
+        if config.round_rope_exponents:
+            exponents = exponents.bfloat16().float()
+        theta = 10000.0 * ratio ** (size / (size - 2))
+        return torch.outer(torch.arange(length, dtype=torch.float32, device=device), 1.0 / theta**exponents)
+
+    frames, height, width = grid
+    time = axis(frames, temporal, config.rope_t_extrapolation_ratio)[:, None, None].expand(-1, height, width, -1)
+    rows = axis(height, spatial, config.rope_h_extrapolation_ratio)[None, :, None].expand(frames, -1, width, -1)
+    columns = axis(width, spatial, config.rope_w_extrapolation_ratio)[None, None].expand(frames, height, -1, -1)
+    half = torch.cat([time, rows, columns], dim=-1).flatten(0, 2)
+    return torch.cat([half, half], dim=-1)
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotate (B, heads, S, head_dim) by per-token angles in float32; element j pairs with j + head_dim/2."""
+    wide = x.float()
+    first, second = wide.chunk(2, dim=-1)
+    return (wide * cosine + torch.cat([-second, first], dim=-1) * sine).to(x.dtype)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with RMS-normalised queries and keys; over itself or over a context."""
+
+    def __init__(self, config: TransformerConfig, context: int | None = None) -> None:
+        super().__init__()
+        width, context = config.model_channels, context or config.model_channels
+        self.heads = config.num_heads
+        self.q_proj = nn.Linear(width, width, bias=False)
+        self.k_proj = nn.Linear(context, width, bias=False)
+        self.v_proj = nn.Linear(context, width, bias=False)
+        self.output_proj = nn.Linear(width, width, bias=False)
+        self.q_norm = RMSNorm(config.head_dim)
+        self.k_norm = RMSNorm(config.head_dim)
+
+    def split(self, x: Tensor) -> Tensor:
+        return rearrange(x, "b s (h d) -> b h s d", h=self.heads)
+
+    def keys_values(self, context: Tensor) -> tuple[Tensor, Tensor]:
+        """Project (B, L, C) to keys and values, (B, heads, L, head_dim) each."""
+        return self.k_norm(self.split(self.k_proj(context))), self.split(self.v_proj(context))
+
+    def attend(self, x: Tensor, keys: Tensor, values: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        queries = self.q_norm(self.split(self.q_proj(x)))
+        if rotary is not None:
+            queries, keys = rotate(queries, *rotary), rotate(keys, *rotary)
+        mixed = F.scaled_dot_product_attention(queries, keys, values)
+        return self.output_proj(rearrange(mixed, "b h s d -> b s (h d)"))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        hidden = int(config.model_channels * config.mlp_ratio)
+        self.layer1 = nn.Linear(config.model_channels, hidden, bias=False)
+        self.layer2 = nn.Linear(hidden, config.model_channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer2(F.gelu(self.layer1(x)))
+
+
+def _modulation(config: TransformerConfig, parts: int) -> nn.Sequential:
+    """Time embedding -> `parts` vectors through a low-rank bottleneck (adaLN-LoRA)."""
+    width = config.model_channels
+    return nn.Sequential(
+        nn.SiLU(),
+        nn.Linear(width, config.adaln_lora_dim, bias=False),
+        nn.Linear(config.adaln_lora_dim, parts * width, bias=False),
+    )
+
+
+def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+    """Normalise tokens (B, T, N, D) and shift and scale them per frame (B, T, D)."""
+    normed = F.layer_norm(x, x.shape[-1:], eps=1e-6)
+    return normed * (1 + scale.unsqueeze(2)) + shift.unsqueeze(2)
+
+
+class Block(nn.Module):
+    """Self-attention over all tokens, cross-attention to the text, MLP; each modulated by its frame's time."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attn = Attention(config)
+        self.cross_attn = Attention(config, config.crossattn_emb_channels)
+        self.mlp = FeedForward(config)
+        self.adaln_modulation_self_attn = _modulation(config, 3)
+        self.adaln_modulation_cross_attn = _modulation(config, 3)
+        self.adaln_modulation_mlp = _modulation(config, 3)
+
+    def forward(
+        self, x: Tensor, time: Tensor, lora: Tensor, text: tuple[Tensor, Tensor], rotary: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Run on x (B, T, N, D) with time embedding (B, T, D) and shared modulation (B, T, 3D)."""
+        frames = x.shape[1]
+        for_self, for_cross, for_mlp = (
+            (modulation(time) + lora).chunk(3, dim=-1)
+            for modulation in (
+                self.adaln_modulation_self_attn,
+                self.adaln_modulation_cross_attn,
+                self.adaln_modulation_mlp,
+            )
+        )
+        tokens = _modulate(x, *for_self[:2]).flatten(1, 2)
+        mixed = self.self_attn.attend(tokens, *self.self_attn.keys_values(tokens), rotary)
+        x = x + for_self[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
+        tokens = _modulate(x, *for_cross[:2]).flatten(1, 2)
+        mixed = self.cross_attn.attend(tokens, *text)
+        x = x + for_cross[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
+        return x + for_mlp[2].unsqueeze(2) * self.mlp(_modulate(x, *for_mlp[:2]))
+
+
+class FinalLayer(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.linear = nn.Linear(config.model_channels, config.patch_outputs, bias=False)
+        self.adaln_modulation = _modulation(config, 2)
+
+    def modulate(self, x: Tensor, time: Tensor, lora: Tensor) -> Tensor:
+        shift, scale = (self.adaln_modulation(time) + lora[..., : 2 * x.shape[-1]]).chunk(2, dim=-1)
+        return _modulate(x, shift, scale)
+
+
+class TimeFeatures(nn.Module):
+    """Sinusoid of the frame times, cosines first; computed in float32, rounded to the network's dtype."""
+
+    def __init__(self, channels: int, scale: float) -> None:
+        super().__init__()
+        self.channels, self.scale = channels, scale
+
+    def forward(self, times: Tensor) -> Tensor:
+        half = self.channels // 2
+        index = torch.arange(half, dtype=torch.float32, device=times.device)
+        angles = times.float()[..., None] * self.scale * torch.exp(-math.log(10000.0) * index / half)
+        return torch.cat([angles.cos(), angles.sin()], dim=-1).to(times.dtype)
+
+
+class TimeMLP(nn.Module):
+    """Modulation that all blocks share: (B, T, D) -> (B, T, 3D)."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(config.model_channels, config.model_channels, bias=False)
+        self.linear_2 = nn.Linear(config.model_channels, 3 * config.model_channels, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.linear_2(F.silu(self.linear_1(features)))
+
+
+class PatchEmbed(nn.Module):
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        # The reference keeps a rearrangement at index 0; the name of the linear is part of the file format.
+        self.proj = nn.Sequential(nn.Identity(), nn.Linear(config.patch_inputs, config.model_channels, bias=False))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        return self.proj(patches)
+
+
+class VectorFrames(nn.Module):
+    """Own weights per token for the frames that hold tiled numbers (not in the 2B network).
+
+    A tiled chunk is pseudo-random over the latent grid, so shared patch weights would have to learn it from position
+    embeddings alone; small networks don't.
+    """
+
+    def __init__(self, config: TransformerConfig, tokens: int) -> None:
+        super().__init__()
+        frames, width = len(config.vector_frames), config.model_channels
+        self.frames = list(config.vector_frames)
+        self.weight_in = nn.Parameter(torch.empty(frames, tokens, config.patch_inputs, width))
+        self.weight_out = nn.Parameter(torch.empty(frames, tokens, width, config.patch_outputs))
+        self.bias_out = nn.Parameter(torch.zeros(frames, tokens, config.patch_outputs))
+
+    def embed(self, patches: Tensor, tokens: Tensor) -> Tensor:
+        """Replace the embeddings of vector frames in (B, T, N, D)."""
+        own = torch.einsum("bfni,fnid->bfnd", patches[:, self.frames], self.weight_in)
+        return tokens.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
+
+    def project(self, tokens: Tensor, patches: Tensor) -> Tensor:
+        """Replace the outputs of vector frames in (B, T, N, patch)."""
+        own = torch.einsum("bfnd,fndo->bfno", tokens[:, self.frames], self.weight_out) + self.bias_out
+        return patches.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
+
+
+class DiffusionTransformer(nn.Module):
+    """Denoise a sequence of latent frames, each with its own time."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.x_embedder = PatchEmbed(config)
+        self.t_embedder = nn.Sequential(TimeFeatures(config.model_channels, config.time_scale), TimeMLP(config))
+        self.t_embedding_norm = RMSNorm(config.model_channels)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_blocks))
+        self.final_layer = FinalLayer(config)
+        self.vector_frames: VectorFrames | None = None
+        self.position_embedding: nn.Parameter | None = None
+        if config.position_embedding is not None:
+            frames, height, width = config.position_embedding
+            self.position_embedding = nn.Parameter(torch.zeros(frames, height * width, config.model_channels))
+            if config.vector_frames:
+                self.vector_frames = VectorFrames(config, height * width)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.x_embedder.proj[1].weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.x_embedder.proj[1].weight.device
+
+    def encode_text(self, embedding: Tensor) -> TextContext:
+        """Project an instruction embedding (B, L, C) for all blocks. Padding is attended, as in training."""
+        embedding = embedding.to(self.dtype)
+        return TextContext(tuple(block.cross_attn.keys_values(embedding) for block in self.blocks))
+
+    def embed_time(self, times: Tensor) -> tuple[Tensor, Tensor]:
+        """Time embedding (B, T, D) and shared modulation (B, T, 3D). The norm acts on the sinusoid itself."""
+        features = self.t_embedder[0](times.to(self.dtype))
+        return self.t_embedding_norm(features), self.t_embedder[1](features)
+
+    def forward(
+        self,
+        x: Tensor,
+        times: Tensor,
+        text: Tensor | TextContext,
+        condition_mask: Tensor,
+        padding_mask: Tensor | None = None,
+        blocks_out: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Run the network.
+
+        Args:
+            x: (B, C, T, H, W) latents, noisy frames already scaled, clean frames as they are.
+            times: (B, T), 0 on clean frames.
+            text: (B, L, text channels) or what `encode_text` made of it.
+            condition_mask: (B, 1, T, H, W), 1 on clean frames.
+            padding_mask: (B, 1, pixel height, pixel width), zeros where None.
+            blocks_out: receives the residual stream (B, T*N, D) after every block, for inspection.
+
+        Returns:
+            (B, C, T, H, W) float32.
+        """
+        context = text if isinstance(text, TextContext) else self.encode_text(text)
+        patches = self._patchify(x, condition_mask, padding_mask)
+        grid = (x.shape[2], x.shape[3] // self.config.patch_spatial, x.shape[4] // self.config.patch_spatial)
+        tokens = self.x_embedder(patches)
+        if self.vector_frames is not None:
+            tokens = self.vector_frames.embed(patches, tokens)
+        if self.position_embedding is not None:
+            tokens = tokens + self.position_embedding
+        angles = rope_angles(self.config, grid, x.device)
+        rotary = (angles.cos(), angles.sin())
+        time, lora = self.embed_time(times)
+        for block, text_kv in zip(self.blocks, context.keys_values, strict=True):
+            tokens = block(tokens, time, lora, text_kv, rotary)
+            if blocks_out is not None:
+                blocks_out.append(tokens.flatten(1, 2))
+        tokens = self.final_layer.modulate(tokens, time, lora)
+        out = self.final_layer.linear(tokens)
+        if self.vector_frames is not None:
+            out = self.vector_frames.project(tokens, out)
+        p = self.config.patch_spatial
+        # Output patches are ordered (p1, p2, channel), unlike input patches (channel, p1, p2).
+        return rearrange(
+            out, "b t (h w) (p1 p2 c) -> b c t (h p1) (w p2)", h=grid[1], w=grid[2], p1=p, p2=p
+        ).float()
+
+    def _patchify(self, x: Tensor, condition_mask: Tensor, padding_mask: Tensor | None) -> Tensor:
+        """(B, T, N, patch): latent, condition-mask and padding-mask channels of every patch."""
+        batch, _, frames, height, width = x.shape
+        if padding_mask is None:
+            padding = x.new_zeros(batch, 1, frames, height, width)
+        else:
+            padding = F.interpolate(padding_mask.to(x.dtype), size=(height, width), mode="nearest")
+            padding = padding.unsqueeze(2).expand(-1, -1, frames, -1, -1)
+        full = torch.cat([x, condition_mask.to(x.dtype), padding], dim=1).to(self.dtype)
+        p = self.config.patch_spatial
+        return rearrange(full, "b c t (h p1) (w p2) -> b t (h w) (c p1 p2)", p1=p, p2=p)
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Draw fresh weights: scaled normal, residual gates and outputs at zero, so that every block starts as identity."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.fill_(1.0)
+            elif name.endswith(("adaln_modulation_self_attn.2.weight", "adaln_modulation_cross_attn.2.weight")) or (
+                name.endswith(("adaln_modulation_mlp.2.weight", "adaln_modulation.2.weight", "linear_2.weight"))
+                or name in ("final_layer.linear.weight", "vector_frames.weight_out", "vector_frames.bias_out")
+            ):
+                parameter.zero_()
+            elif name == "position_embedding":
+                parameter.normal_(0.0, 0.02, generator=generator)
+            else:
+                inputs = parameter.shape[-2] if name == "vector_frames.weight_in" else parameter.shape[-1]
+                parameter.normal_(0.0, inputs**-0.5, generator=generator)
