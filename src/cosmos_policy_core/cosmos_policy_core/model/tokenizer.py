@@ -7,12 +7,15 @@ eighth of the image size, so the rest of the model does not know which one it ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.model.wan import WanTokenizer
 
 
 @runtime_checkable
@@ -65,7 +68,7 @@ class ImageTokenizer(nn.Module):
     def __init__(self, image_size: int = 64, latent_channels: int = 16, widths: Sequence[int] = (16, 48, 96)) -> None:
         super().__init__()
         if len(widths) != 3 or image_size % self.spatial_factor:
-            raise ValueError(
+            raise ConfigurationError(
                 f"image tokenizer: widths {tuple(widths)} and image_size {image_size} do not fit. "
                 "Give three widths (one per halving) and an image size divisible by 8."
             )
@@ -166,3 +169,16 @@ class Double(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', 2H, 2W)."""
         return functional.pixel_shuffle(self.convolution(x), 2)
+
+
+def build_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
+    """Build an untrained tokenizer from its `config()`, chosen by the key `tokenizer`: `wan` or `image`."""
+    kinds: dict[Any, Callable[..., Tokenizer]] = {"wan": WanTokenizer, "image": ImageTokenizer}
+    options = dict(config)
+    kind = options.pop("tokenizer", None)
+    if kind not in kinds:
+        raise ConfigurationError(f"tokenizer: {kind!r} is unknown. Use one of: {', '.join(kinds)}.")
+    try:
+        return kinds[kind](**options)
+    except TypeError as error:
+        raise ConfigurationError(f"tokenizer {kind!r}: {error}. Remove or rename that key.") from error
