@@ -7,8 +7,8 @@ eighth of the image size, so the rest of the model does not know which one it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,8 @@ from torch.nn import functional
 
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model.wan import WanTokenizer
+
+__all__ = ["ImageTokenizer", "Tokenizer", "WanTokenizer"]
 
 
 @runtime_checkable
@@ -43,10 +45,6 @@ class Tokenizer(Protocol):
 
     def decode_stills(self, latents: Tensor) -> Tensor:
         """Decode (B, C, T, h, w) to one still image per latent frame, (B, T, 3, 8h, 8w)."""
-        ...
-
-    def config(self) -> dict[str, Any]:
-        """Return what `build_tokenizer` needs to build this tokenizer again."""
         ...
 
 
@@ -100,15 +98,6 @@ class ImageTokenizer(nn.Module):
         )
         self.register_buffer("latent_mean", torch.zeros(latent_channels))
         self.register_buffer("latent_std", torch.ones(latent_channels))
-
-    def config(self) -> dict[str, Any]:
-        """Return the constructor arguments and the kind."""
-        return {
-            "tokenizer": "image",
-            "image_size": self.image_size,
-            "latent_channels": self.latent_channels,
-            "widths": list(self.widths),
-        }
 
     def encode(self, images: Tensor) -> Tensor:
         """Encode images (N, 3, S, S), uint8 or [-1, 1], to standardised latents (N, C, S/8, S/8)."""
@@ -169,16 +158,3 @@ class Double(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to (N, C', 2H, 2W)."""
         return functional.pixel_shuffle(self.convolution(x), 2)
-
-
-def build_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
-    """Build an untrained tokenizer from its `config()`, chosen by the key `tokenizer`: `wan` or `image`."""
-    kinds: dict[Any, Callable[..., Tokenizer]] = {"wan": WanTokenizer, "image": ImageTokenizer}
-    options = dict(config)
-    kind = options.pop("tokenizer", None)
-    if kind not in kinds:
-        raise ConfigurationError(f"tokenizer: {kind!r} is unknown. Use one of: {', '.join(kinds)}.")
-    try:
-        return kinds[kind](**options)
-    except TypeError as error:
-        raise ConfigurationError(f"tokenizer {kind!r}: {error}. Remove or rename that key.") from error

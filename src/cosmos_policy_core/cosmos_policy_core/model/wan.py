@@ -48,10 +48,6 @@ class WanTokenizer(nn.Module):
         self.register_load_state_dict_pre_hook(_from_published_names)
         self.register_load_state_dict_post_hook(_report_published_names)
 
-    def config(self) -> dict[str, Any]:
-        """Return the constructor arguments and the kind."""
-        return {"tokenizer": "wan", "base_dim": self.base_dim}
-
     @property
     def dtype(self) -> torch.dtype:
         """Type of weights and activations; `.to(torch.bfloat16)` is the published one."""

@@ -1,0 +1,101 @@
+"""The transformer computes what the reference network computes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from golden_cases import Case, cases, close, half_network, manifest, network, relative_error, shapes
+
+from cosmos_policy_core.model.transformer import DiffusionTransformer, TimeFeatures, TransformerConfig, rope_angles
+
+
+def run(net: DiffusionTransformer, case: Case, blocks_out: list[torch.Tensor] | None = None) -> torch.Tensor:
+    return net(
+        case.tensor("in_x"),
+        case.tensor("in_timesteps"),
+        case.tensor("in_crossattn_emb"),
+        case.tensor("in_condition_mask"),
+        case.tensor("in_padding_mask"),
+        blocks_out,
+    )
+
+
+def token_grid(case: Case) -> tuple[int, int, int]:
+    _, _, frames, height, width = case["in_x"].shape
+    return frames, height // 2, width // 2
+
+
+@cases("dit")
+@torch.inference_mode()
+def test_the_network_and_every_block_match_the_reference(case: Case) -> None:
+    blocks: list[torch.Tensor] = []
+    output = run(network(case), case, blocks)
+    for index, block in enumerate(blocks):
+        close(block, case[f"out_block{index}"], atol=2e-5, rtol=1e-5)
+    close(output, case["out_y"], atol=2e-5, rtol=1e-5)
+
+
+@cases("dit")
+@torch.inference_mode()
+def test_time_embedding_and_rotary_angles_match_the_reference(case: Case) -> None:
+    net = network(case)
+    time, shared = net.embed_time(case.tensor("in_timesteps"))
+    close(time, case["out_t_embedding"], atol=2e-5, rtol=1e-5)
+    close(shared, case["out_adaln_lora"], atol=2e-5, rtol=1e-5)
+    close(rope_angles(net.config, token_grid(case)), case["out_rope_angles"], atol=1e-6)
+
+
+@cases("dit_bf16")
+@torch.inference_mode()
+def test_the_deployed_precision_stays_near_the_reference(case: Case) -> None:
+    close(run(network(case), case), case["out_y_f32"], atol=2e-5, rtol=1e-5)
+    half = half_network(case)
+    assert relative_error(run(half, case), case["out_y_bf16"]) < 2e-2
+    grid = token_grid(case)
+    close(rope_angles(half.config, grid), case["out_rope_angles_bf16_buffers"], atol=1e-6)
+    close(rope_angles(network(case).config, grid), case["out_rope_angles_f32_buffers"], atol=1e-6)
+
+
+@cases("rope")
+def test_rotary_angles_match_for_any_head_size_and_ratio(case: Case) -> None:
+    for index, entry in enumerate(case.config["cases"]):
+        for name, rounded in (("f32", False), ("bf16buf", True)):
+            config = TransformerConfig(
+                model_channels=entry["head_dim"],
+                num_heads=1,
+                rope_h_extrapolation_ratio=entry["h_ratio"],
+                rope_w_extrapolation_ratio=entry["w_ratio"],
+                rope_t_extrapolation_ratio=entry["t_ratio"],
+                round_rope_exponents=rounded,
+            )
+            close(rope_angles(config, tuple(entry["thw"])), case[f"out_angles_{name}_{index}"], atol=1e-6)
+
+
+@cases("timestep")
+def test_time_features_match_the_reference(case: Case) -> None:
+    features = TimeFeatures(case.config["num_channels"], scale=1.0)
+    times = case.tensor("in_timesteps")
+    close(features(times), case["out_features_f32"], atol=2e-6)
+    # One unit in the last place of bfloat16, which keeps 8 significant bits.
+    close(features(times.bfloat16()), case["out_features_bf16"], rtol=2**-7, atol=1e-9)
+
+
+def test_the_2b_network_has_exactly_the_published_parameters() -> None:
+    published = manifest("model_channels")
+    arguments = published["constructor_arguments"]
+    fields = TransformerConfig.__dataclass_fields__.keys()
+    with torch.device("meta"):
+        net = DiffusionTransformer(TransformerConfig())
+    for name in fields & arguments.keys():
+        assert getattr(net.config, name) == arguments[name], name
+    expected = {
+        name: tuple(entry["shape"]) for name, entry in published["entries"].items() if entry["kind"] == "parameter"
+    }
+    assert shapes({f"net.{name}": tensor for name, tensor in net.state_dict().items()}) == expected
+    assert sum(math.prod(shape) for shape in expected.values()) == published["total_parameters"]
+
+
+if __name__ == "__main__":
+    raise SystemExit(pytest.main([__file__]))
