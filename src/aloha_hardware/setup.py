@@ -1,0 +1,22 @@
+"""Install the nodes that own the arms, cameras and leaders of a real cell."""
+
+from setuptools import find_packages, setup
+
+NAME = "aloha_hardware"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+    ],
+    python_requires=">=3.10",
+    zip_safe=False,
+    maintainer="cosmos_policy maintainers",
+    maintainer_email="maintainers@cosmos-policy.invalid",
+    description="Arms, cameras and teleoperation of an ALOHA cell.",
+    license="Apache-2.0",
+)

@@ -1,0 +1,38 @@
+"""Install the nodes, the graph they form and its front doors."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = "cosmos_policy"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={NAME: ["py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", glob("launch/*.launch.py")),
+        (f"share/{NAME}/config", glob("config/*.yaml")),
+        (f"share/{NAME}/config/embodiments", glob("config/embodiments/*.yaml")),
+        (f"share/{NAME}/rviz", glob("rviz/*.rviz")),
+        ("bin", ["bin/cosmos-policy-launch"]),
+    ],
+    python_requires=">=3.10",
+    install_requires=["honcho", "numpy", "PyYAML", "rich"],
+    zip_safe=False,
+    maintainer="cosmos_policy maintainers",
+    maintainer_email="maintainers@cosmos-policy.invalid",
+    description="ROS 2 nodes that perceive, plan and act with a cosmos_policy_core checkpoint.",
+    license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "policy_node = cosmos_policy.policy_node:main",
+            "planner_node = cosmos_policy.planner_node:main",
+            "chunk_executor_node = cosmos_policy.chunk_executor_node:main",
+            "demo = cosmos_policy.demo.main:main",
+        ]
+    },
+)
