@@ -1,0 +1,126 @@
+"""The cell as a gymnasium environment at the policy's rate, in ALOHA's 14-D convention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+from .cell import Cell
+from .expert import Demonstration, Expert, ExpertOptions
+
+PAUSE = 0.5
+"""[s] Physics time after a reset, before the first observation: the cube drops and comes to rest."""
+
+
+class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
+    """Two arms hand a cube over, 25 times a second.
+
+    Action (14,): per arm 6 absolute joint targets [rad] and the gripper (0 closed, 1 open; motor angle normalised);
+    left arm first. Within a step the target moves in a straight line from the last one, refreshed at command_rate.
+
+    Observation: "proprio" (14,) f64, joints [rad] and grippers (finger position normalised); "images" {camera:
+    (H, W, 3) uint8}, absent with render=False.
+
+    Reward: the published stage 0 to 4. Info: "success" (the left hand has held the cube alone, off the table, at some
+    step of this episode), "holds" (it does now), "stage", "best_stage" (4: the published criterion was met at some
+    step), "object_pose" (7,), "time" [s].
+
+    Args:
+        render: draw the cameras at every step.
+        terminate_on_success: end the episode at the first success; data recording wants False.
+        settings: fields of `CellSettings`.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 25}  # noqa: RUF012  (gymnasium's own convention)
+
+    def __init__(
+        self, *, render: bool = True, terminate_on_success: bool = True, render_mode: str | None = None, **settings: Any
+    ) -> None:
+        self.cell = Cell(**settings)
+        self.render_mode = render_mode
+        self._draw = render
+        self._terminate = terminate_on_success
+        self._expert: Expert | None = None
+        self._ticks = round(self.cell.settings.command_rate / self.cell.settings.control_rate)
+        self._target = self.cell.start_action
+        self._success, self._best_stage = False, 0
+        joints = np.array([np.pi, 1.85005, 1.76278, np.pi, 2.23402, np.pi])
+        high = np.tile(np.append(joints, 1.0), 2)
+        low = np.tile(np.append(-joints, 0.0), 2)
+        self.action_space = gymnasium.spaces.Box(low, high, dtype=np.float64)
+        shape = (self.cell.settings.image_height, self.cell.settings.image_width, 3)
+        cameras = self.cell.settings.cameras if render else ()
+        picture = gymnasium.spaces.Box(0, 255, shape, dtype=np.uint8)
+        seen: dict[str, gymnasium.Space[Any]] = {
+            "proprio": gymnasium.spaces.Box(-np.inf, np.inf, (14,), dtype=np.float64)
+        }
+        if cameras:
+            seen["images"] = gymnasium.spaces.Dict({camera: picture for camera in cameras})
+        self.observation_space = gymnasium.spaces.Dict(seen)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Put everything to its start. The seed fixes the cube; options: {"pause": seconds before the observation}."""
+        super().reset(seed=seed)
+        cube_seed = int(self.np_random.integers(2**32)) if seed is None else seed
+        self.cell.reset(cube_seed, pause=float((options or {}).get("pause", PAUSE)))
+        self._target = self.cell.start_action
+        self._success, self._best_stage = False, 0
+        return self.observe(), self._info()
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """Move for one control period."""
+        goal = np.array(action, dtype=np.float64)
+        if goal.shape != (14,) or not np.isfinite(goal).all():
+            raise ValueError(f"action: needs 14 finite numbers, got shape {goal.shape}: {goal}.")
+        last = self._target
+        for tick in range(1, self._ticks + 1):
+            self.cell.command_action(last + (goal - last) * tick / self._ticks)
+            self.cell.advance(1 / self.cell.settings.command_rate)
+        self._target = goal
+        info = self._info()
+        return self.observe(), float(info["stage"]), self._terminate and self._success, False, info
+
+    def hold(self, seconds: float) -> dict[str, Any]:
+        """Let time pass with the last target frozen, as on the robot while its planner thinks; return what is seen."""
+        self.cell.advance(seconds)
+        return self.observe()
+
+    def observe(self) -> dict[str, Any]:
+        """Return the present observation."""
+        observation: dict[str, Any] = {"proprio": self.cell.proprio()}
+        if self._draw:
+            observation["images"] = self.cell.images()
+        return observation
+
+    def expert(
+        self, seed: int | np.random.Generator | None = None, options: ExpertOptions | None = None
+    ) -> Demonstration:
+        """Plan the scripted expert's demonstration from the present cube; call it right after `reset`."""
+        if self._expert is None:
+            self._expert = Expert(self.cell.model, self.cell.start_action)
+        return self._expert.demonstrate(self.cell.object_pose, options, np.random.default_rng(seed))
+
+    def render(self) -> np.ndarray:
+        """Draw the last camera of the settings (cam_high): (H, W, 3) uint8."""
+        return self.cell.render(self.cell.settings.cameras[-1])
+
+    def close(self) -> None:
+        """Free the renderer."""
+        self.cell.close()
+
+    def _info(self) -> dict[str, Any]:
+        judgement = self.cell.judge()
+        self._success = self._success or judgement.holds
+        self._best_stage = max(self._best_stage, judgement.stage)
+        return {
+            "success": self._success,
+            "holds": judgement.holds,
+            "stage": judgement.stage,
+            "best_stage": self._best_stage,
+            "object_pose": self.cell.object_pose,
+            "time": self.cell.time,
+        }
