@@ -1,0 +1,293 @@
+"""The state machine that turns action chunks into one command per tick."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosmos_policy_core.execution.checks import FUTURE_TOLERANCE, Chunk, Refusal, check_chunk, check_distance
+from cosmos_policy_core.execution.limits import NOTICEABLE, Limiter
+from cosmos_policy_core.execution.settings import ExecutorSettings
+from cosmos_policy_core.execution.states import JointStates
+from cosmos_policy_core.execution.termination import Termination
+from cosmos_policy_core.execution.timing import PeriodStatistics
+from cosmos_policy_core.execution.trajectory import Motion, Spline, brake, plan_chunk
+
+Vector = NDArray[np.float64]
+
+# A tick may come this many periods late before the chunk waits for it instead of skipping ahead.
+LATEST_TICK = 2.0
+
+
+class Mode(Enum):
+    """What the executor does with the arms."""
+
+    SILENT = "silent"  # no commands: the drivers hold by themselves
+    RUNNING = "running"
+    BRAKING = "braking"  # a run was cut; coming to rest
+    HOLDING = "holding"  # the last command, over and over
+
+
+class Run:
+    """One chunk being executed; `outcome` is None until it has ended."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        self.steps_executed = 0
+        self.steps_clamped = 0
+        self.clamped = False  # the last command was changed by a limit
+        self.outcome: Termination | None = None
+        self.message = ""
+        self.period_error_p50 = 0.0
+        self.period_error_p99 = 0.0
+
+    @property
+    def step(self) -> int:
+        """Index of the action being executed."""
+        return min(self.steps_executed, max(self.steps - 1, 0))
+
+
+class ChunkExecutor:
+    """Execute chunks one at a time; a new one takes over from the commanded motion without a stop.
+
+    Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe. It is silent
+    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop or shutdown.
+    Chunk time follows the given clock but never more than two command periods per tick: after a stall the arms go on
+    from where they were instead of catching up.
+    """
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self.settings = settings
+        self.mode = Mode.SILENT
+        self.periods = PeriodStatistics(settings.command_period)
+        self._limiter = Limiter(settings.lower, settings.upper, settings.velocity)
+        size = len(settings.joint_names)
+        self._command: Vector = np.zeros(size)
+        self._previous: Vector = np.zeros(size)
+        self._wanted: Vector = np.zeros(size)
+        self._scratch: Vector = np.zeros(size)
+        self._spline: Spline | None = None
+        self._action_times: list[float] = []
+        self._time = 0.0  # since the start of the spline [s]
+        self._last_tick: float | None = None
+        self._last_step = settings.command_period
+        self._run: Run | None = None
+        self._verdict: tuple[Termination, str] | None = None  # of a run that is braking
+        self._stop_reason: str | None = None
+        self._faults: dict[str, str] = {}
+
+    # Goals --------------------------------------------------------------------------------------------------------
+
+    def start(self, chunk: Chunk, now: float, states: JointStates, *, steps: int = 0, replace: bool = True) -> Run:
+        """Begin a chunk, or return a run that has already ended with the reason why it is refused.
+
+        A refused chunk changes nothing; a good one ends the running one as REPLACED unless `replace` is false.
+        """
+        count = steps or self.settings.executed_steps
+        refusal = self._refusal(chunk, steps, now, states, replace)
+        run = Run(count)
+        if refusal is not None:
+            run.outcome, run.message = refusal.reason, refusal.message
+            return run
+        actions = np.asarray(chunk.positions, dtype=np.float64).reshape(self.settings.horizon, -1)[:count]
+        actions = np.clip(actions, self.settings.lower, self.settings.upper)
+        motion = self._motion(states)
+        self._end(Termination.REPLACED, "a newer goal took over")
+        plan = plan_chunk(motion, actions, self.settings.period, self.settings.velocity)
+        self._spline, self._action_times, self._time = plan.spline, plan.action_times, 0.0
+        if self.mode is Mode.SILENT:
+            self._command[:] = motion.position
+            self._previous[:] = motion.position
+        self._run, self.mode = run, Mode.RUNNING
+        self.periods.restart()
+        return run
+
+    def cancel(self, run: Run) -> None:
+        """Bring a run to rest; it ends as CANCELLED when the arms are commanded to stand still."""
+        if run is self._run:
+            self._cut(Termination.CANCELLED, "the client cancelled the goal; the arms hold")
+
+    @property
+    def run(self) -> Run | None:
+        """The run that has not ended yet."""
+        return self._run
+
+    # Stops --------------------------------------------------------------------------------------------------------
+
+    def stop(self, reason: str) -> None:
+        """Latch the emergency stop: silent at once, whatever was going on."""
+        self._stop_reason = reason
+        self._end(Termination.EMERGENCY_STOP, self._stop_message())
+        self.mode = Mode.SILENT
+
+    def release(self) -> None:
+        """Allow goals again. Nothing moves until a new one arrives."""
+        self._stop_reason = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the emergency stop is latched."""
+        return self._stop_reason is not None
+
+    def set_fault(self, arm: str, description: str) -> None:
+        """Note a fault that an arm reports, or with an empty description that it is over; a fault brakes both arms."""
+        if not description:
+            self._faults.pop(arm, None)
+            return
+        self._faults[arm] = description
+        self._cut(Termination.FAULT, self._fault_message())
+
+    def shut_down(self) -> Vector | None:
+        """End everything; return a last command to hold, or None where nothing was being commanded."""
+        self._end(
+            Termination.SHUTDOWN,
+            "the executor is being deactivated; the arms hold. Activate it and send the goal again",
+        )
+        commanding = self.mode is not Mode.SILENT
+        self.mode = Mode.SILENT
+        self._last_tick = None
+        return self._command if commanding else None
+
+    # Time ---------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float, states: JointStates, measured_time: float | None = None) -> Vector | None:
+        """Advance to `now` and return the (A,) command to send, or None to stay silent.
+
+        The vector is reused by the next tick.
+
+        Args:
+            now: the clock that states are stamped with [s].
+            measured_time: another clock for the period statistics, where `now` is simulated or adjusted [s].
+        """
+        elapsed = 0.0 if self._last_tick is None else now - self._last_tick
+        self._last_tick = now
+        if self.mode is Mode.SILENT:
+            self.periods.pause()
+            return None
+        self.periods.tick(now if measured_time is None else measured_time)
+        if self.mode is Mode.HOLDING:
+            return self._command
+        if self.mode is Mode.RUNNING:
+            self._watch_states(now, states)
+        self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
+        return self._command
+
+    def tracking_error(self, states: JointStates) -> float:
+        """Largest distance of the last command from the measured pose over the revolute joints [rad]; NaN when unknown."""
+        np.subtract(self._command, states.position, out=self._scratch)
+        np.abs(self._scratch, out=self._scratch)
+        self._scratch[list(self.settings.grippers)] = 0.0
+        return float(self._scratch.max())
+
+    def _advance(self, elapsed: float) -> None:
+        assert self._spline is not None
+        self._time += elapsed
+        self._spline.position(self._time, self._wanted)
+        self._previous[:] = self._command
+        step = min(elapsed, self.settings.command_period)
+        clamped = self._limiter.limit(self._wanted, self._command, step, self._command)
+        self._last_step = step
+        run = self._run
+        if run is not None:
+            run.clamped = clamped
+            run.steps_clamped += clamped
+        if self.mode is Mode.RUNNING and run is not None:
+            run.steps_executed = bisect_right(self._action_times, self._time + 1e-6)
+        if self._time >= self._spline.duration and self._arrived():
+            termination, message = self._verdict or (Termination.COMPLETED, "")
+            self.mode = Mode.HOLDING
+            self._end(termination, message)
+
+    def _arrived(self) -> bool:
+        """Whether the command stands where the spline ends, or as near as the position limits let it."""
+        np.clip(self._wanted, self.settings.lower, self.settings.upper, out=self._scratch)
+        np.subtract(self._scratch, self._command, out=self._scratch)
+        np.abs(self._scratch, out=self._scratch)
+        return bool(self._scratch.max() <= NOTICEABLE)
+
+    # Endings ------------------------------------------------------------------------------------------------------
+
+    def _cut(self, reason: Termination, message: str) -> None:
+        """Brake; the run ends with this reason once at rest. The first reason stays."""
+        if self.mode is not Mode.RUNNING:
+            return
+        self._spline, self._time = brake(self._moving(), self.settings.brake_time), 0.0
+        self._verdict = (reason, message)
+        self.mode = Mode.BRAKING
+
+    def _end(self, reason: Termination, message: str) -> None:
+        run, self._run = self._run, None
+        if run is not None:
+            run.outcome, run.message = self._verdict or (reason, message)
+            run.period_error_p50, run.period_error_p99 = self.periods.quantile(0.5), self.periods.quantile(0.99)
+        self._verdict = None
+
+    def _watch_states(self, now: float, states: JointStates) -> None:
+        age = states.age(now)
+        if -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
+            return
+        arm = self.settings.arm_names[states.oldest()]
+        self._cut(
+            Termination.STATES_LOST,
+            f"{self._silence(arm, age)}; the arms hold. Check the arm's driver, its cable and power",
+        )
+
+    def _silence(self, arm: str, age: float) -> str:
+        if age < 0:
+            return f"{arm}: the joint states are {-age:.2f} s ahead of the clock, which jumped back"
+        return f"{arm}: no usable joint states for {1e3 * age:.0f} ms ({1e3 * self.settings.state_timeout:.0f} ms are allowed)"
+
+    # Decisions ----------------------------------------------------------------------------------------------------
+
+    def _refusal(self, chunk: Chunk, steps: int, now: float, states: JointStates, replace: bool) -> Refusal | None:
+        if self.stopped:
+            return Refusal(Termination.EMERGENCY_STOP, self._stop_message())
+        if self._faults:
+            return Refusal(Termination.FAULT, self._fault_message())
+        if self.mode is Mode.RUNNING and not replace:
+            return Refusal(
+                Termination.BUSY, "another chunk is running. Wait for its result, cancel it, or send REPLACE_NOW."
+            )
+        return check_chunk(chunk, steps, self.settings, now) or self._states_refusal(chunk, now, states)
+
+    def _states_refusal(self, chunk: Chunk, now: float, states: JointStates) -> Refusal | None:
+        arm = self.settings.arm_names[states.oldest()]
+        if not states.complete:
+            return Refusal(
+                Termination.NOT_READY,
+                f"{arm}: no usable joint states yet. Start the arm's driver and look at its diagnostics.",
+            )
+        age = states.age(now)
+        if not -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
+            return Refusal(
+                Termination.STATES_LOST, f"{self._silence(arm, age)}. Check the arm's driver, its cable and power."
+            )
+        # While moving, the arms lag behind their command by design; the command is what the chunk takes over from.
+        pose = self._command if self.mode in (Mode.RUNNING, Mode.BRAKING) else states.position
+        return check_distance(np.asarray(chunk.positions[: len(pose)], dtype=np.float64), pose, self.settings)
+
+    def _motion(self, states: JointStates) -> Motion:
+        """Where a new chunk takes over: from what is commanded, or from the arms when nothing is."""
+        rest = np.zeros_like(self._command)
+        if self.mode is Mode.SILENT:
+            return Motion(states.position.copy(), rest, rest)
+        return Motion(self._command.copy(), rest, rest) if self.mode is Mode.HOLDING else self._moving()
+
+    def _moving(self) -> Motion:
+        assert self._spline is not None
+        if self._run is not None and self._run.clamped and self._last_step > 0:
+            # A limited command is not on its spline: go by what was really sent.
+            velocity = (self._command - self._previous) / self._last_step
+            return Motion(self._command.copy(), velocity, np.zeros_like(velocity))
+        motion = self._spline.motion(self._time)
+        return Motion(self._command.copy(), motion.velocity, motion.acceleration)
+
+    def _stop_message(self) -> str:
+        return f"the emergency stop is latched ({self._stop_reason}). Release it with the service /emergency_stop/set, data: false."
+
+    def _fault_message(self) -> str:
+        arm, description = next(iter(self._faults.items()))
+        return f"{arm}: {description}. Clear the fault at the arm's driver; the arms hold until then."
