@@ -22,6 +22,9 @@ ABOVE = 0.12
 GRASP = 0.022
 """[m] Tool heights over the table: before the descent, and at the cube's middle."""
 
+WRIST_BENT = np.array([0.0, -0.4, 0.8, 0.0, 0.6, 0.0])
+"""[rad] Where inverse kinematics of the grasp starts: both rolls at zero, the wrist bent the way the grasp needs."""
+
 OPEN = 1.0
 CLOSED = 0.0
 """Gripper actions."""
@@ -72,11 +75,16 @@ class Demonstration:
 
 @dataclass(frozen=True)
 class _Waypoint:
-    """At `time` [control steps] the tool is here and the gripper so."""
+    """At `time` [control steps] the tool is here and the gripper so.
+
+    `swing`: reached along a straight line of the joints, not of the tool. From the start pose to the grasp a straight
+    tool path unbends the wrist, and at the singularity the two rolls may flip by half a turn within a few steps.
+    """
 
     time: float
     pose: Pose
     gripper: float
+    swing: bool = False
 
 
 @dataclass
@@ -123,7 +131,11 @@ class Expert:
             after = next((index for index, point in enumerate(script) if point.time >= time), len(script) - 1)
             first, second = script[max(after - 1, 0)], script[after]
             share = _minimum_jerk((time - first.time) / max(second.time - first.time, 1e-9))
-            joints = self._arms[arm].inverse(between(first.pose, second.pose, share), joints)
+            if second.swing:
+                goal = self._arms[arm].inverse(second.pose, WRIST_BENT, iterations=100)
+                joints = self.start_action[7 * arm : 7 * arm + 6] * (1 - share) + goal * share
+            else:
+                joints = self._arms[arm].inverse(between(first.pose, second.pose, share), joints)
             row[:6] = joints
             row[6] = first.gripper + share * (second.gripper - first.gripper)
         return track
@@ -141,7 +153,7 @@ def _right_script(start: _Waypoint, cube: np.ndarray, options: ExpertOptions) ->
     away = Pose(HANDOVER + [0.12, 0.0, 0.06], carry)
     return [
         start,
-        _Waypoint(28, above, OPEN),
+        _Waypoint(28, above, OPEN, swing=True),
         _Waypoint(42, down, OPEN),
         _Waypoint(44, down, OPEN),
         _Waypoint(51, down, CLOSED),
