@@ -1,0 +1,104 @@
+"""Run one node as a process: spin, come to rest on Ctrl-C, say in the exit code how it went."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from cosmos_policy.managed_node import USER_ERRORS, ManagedNode
+
+# A callback that does not come back (a network in the middle of a sample) must not keep the process alive.
+SECONDS_TO_END = 3.5
+
+
+def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
+    """Run a node until Ctrl-C, SIGTERM or a failure, and return the process's exit code.
+
+    The signals are handled here and not by rclpy, which would close the middleware before the node could tell
+    anyone that it stops.
+    """
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    ended = threading.Event()
+    _end_on_signals(ended)
+    try:
+        node = make_node()
+    except USER_ERRORS as error:
+        print(error, file=sys.stderr, flush=True)
+        rclpy.try_shutdown()
+        return 1
+    spinner = _Spinner(node, ended)
+    code = _live(node, ended) or spinner.code
+    _end_anyway_after(SECONDS_TO_END, code)
+    node.stop()
+    spinner.stop()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return code
+
+
+def _live(node: ManagedNode, ended: threading.Event) -> int:
+    if node.auto_start and not node.start() and not ended.is_set() and node.exit_on_failure:
+        return 1
+    ended.wait()
+    return 0
+
+
+class _Spinner:
+    """An executor in a thread of its own, so that the main thread can hear signals and run transitions."""
+
+    def __init__(self, node: ManagedNode, ended: threading.Event) -> None:
+        self.code = 0
+        self._node = node
+        self._ended = ended
+        self._executor: Executor = (
+            SingleThreadedExecutor() if node.threads == 1 else MultiThreadedExecutor(num_threads=node.threads)
+        )
+        self._executor.add_node(node)
+        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+        except Exception:
+            self._node.get_logger().fatal(f"a callback failed:\n{traceback.format_exc()}")
+            self.code = 1
+        finally:
+            self._ended.set()
+
+    def stop(self) -> None:
+        self._executor.shutdown(timeout_sec=1.0)
+        self._thread.join(timeout=1.0)
+
+
+def _end_on_signals(ended: threading.Event) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        # Also bounds a configure hook that is still loading.
+        if not ended.is_set():
+            _end_anyway_after(SECONDS_TO_END, 0)
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+
+
+def _end_anyway_after(seconds: float, code: int) -> None:
+    def end() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
