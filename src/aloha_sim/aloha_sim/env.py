@@ -89,10 +89,10 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self.cell.advance(seconds)
         return self.observe()
 
-    def observe(self) -> dict[str, Any]:
-        """Return the present observation."""
+    def observe(self, images: bool | None = None) -> dict[str, Any]:
+        """Return the present observation; `images` draws the cameras or not, whatever `render` says."""
         observation: dict[str, Any] = {"proprio": self.cell.proprio()}
-        if self._draw:
+        if self._draw if images is None else images:
             observation["images"] = self.cell.images()
         return observation
 

@@ -29,6 +29,9 @@ OPEN = 1.0
 CLOSED = 0.0
 """Gripper actions."""
 
+STROKE = 9
+"""[control steps] A whole gripper stroke, in a straight line: 2.8 strokes/s, below what an executor may limit."""
+
 
 @dataclass(frozen=True)
 class ExpertOptions:
@@ -130,14 +133,15 @@ class Expert:
         for row, time in zip(track, times, strict=True):
             after = next((index for index, point in enumerate(script) if point.time >= time), len(script) - 1)
             first, second = script[max(after - 1, 0)], script[after]
-            share = _minimum_jerk((time - first.time) / max(second.time - first.time, 1e-9))
+            passed = min(max((time - first.time) / max(second.time - first.time, 1e-9), 0.0), 1.0)
+            share = _minimum_jerk(passed)
             if second.swing:
                 goal = self._arms[arm].inverse(second.pose, WRIST_BENT, iterations=100)
                 joints = self.start_action[7 * arm : 7 * arm + 6] * (1 - share) + goal * share
             else:
                 joints = self._arms[arm].inverse(between(first.pose, second.pose, share), joints)
             row[:6] = joints
-            row[6] = first.gripper + share * (second.gripper - first.gripper)
+            row[6] = first.gripper + passed * (second.gripper - first.gripper)
         return track
 
 
@@ -155,12 +159,12 @@ def _right_script(start: _Waypoint, cube: np.ndarray, options: ExpertOptions) ->
         start,
         _Waypoint(28, above, OPEN, swing=True),
         _Waypoint(42, down, OPEN),
-        _Waypoint(44, down, OPEN),
-        _Waypoint(51, down, CLOSED),
-        _Waypoint(53, down, CLOSED),
+        _Waypoint(43, down, OPEN),
+        _Waypoint(43 + STROKE, down, CLOSED),
+        _Waypoint(54, down, CLOSED),
         _Waypoint(80, handover, CLOSED),
-        _Waypoint(103, handover, CLOSED),
-        _Waypoint(109, handover, OPEN),
+        _Waypoint(102, handover, CLOSED),
+        _Waypoint(102 + STROKE, handover, OPEN),
         _Waypoint(130, away, OPEN),
         _Waypoint(150, away, OPEN),
     ]
@@ -175,9 +179,9 @@ def _left_script(start: _Waypoint) -> list[_Waypoint]:
         start,
         _Waypoint(50, ready, OPEN),
         _Waypoint(74, ready, OPEN),
+        _Waypoint(91, handover, OPEN),
         _Waypoint(92, handover, OPEN),
-        _Waypoint(94, handover, OPEN),
-        _Waypoint(101, handover, CLOSED),
+        _Waypoint(92 + STROKE, handover, CLOSED),
         _Waypoint(118, handover, CLOSED),
         _Waypoint(140, back, CLOSED),
         _Waypoint(150, back, CLOSED),
@@ -185,7 +189,6 @@ def _left_script(start: _Waypoint) -> list[_Waypoint]:
 
 
 def _minimum_jerk(share: float) -> float:
-    share = min(max(share, 0.0), 1.0)
     return share**3 * (10 - 15 * share + 6 * share**2)
 
 
