@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 from golden_cases import Case, cases, close, half_network, manifest, network, relative_error, shapes
 
@@ -95,7 +94,3 @@ def test_the_2b_network_has_exactly_the_published_parameters() -> None:
     }
     assert shapes({f"net.{name}": tensor for name, tensor in net.state_dict().items()}) == expected
     assert sum(math.prod(shape) for shape in expected.values()) == published["total_parameters"]
-
-
-if __name__ == "__main__":
-    raise SystemExit(pytest.main([__file__]))

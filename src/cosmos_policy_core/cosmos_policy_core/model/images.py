@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from cosmos_policy_core.data import jpeg
 from cosmos_policy_core.errors import ObservationError
 
 Images = NDArray[np.uint8]
@@ -24,7 +24,7 @@ def prepare_images(
     images: Sequence[Images],
     size: int,
     *,
-    resize_before: int | None = None,
+    resize_before: tuple[int, int] | None = None,
     flip_vertical: bool = False,
     jpeg_quality: int | None = None,
     center_crop: bool = True,
@@ -36,7 +36,7 @@ def prepare_images(
     Args:
         images: (H, W, 3) uint8 each; sizes may differ between cameras.
         size: height and width of a model image, pixels.
-        resize_before: side of an intermediate square image (ALOHA's client sends 256 x 256), pixels.
+        resize_before: height and width of an intermediate image (ALOHA's client makes 256 x 256), pixels.
         flip_vertical: turn images upside down first (simulators that render bottom-up).
         jpeg_quality: recompress with this JPEG quality, because the training images were compressed.
         center_crop: keep the central 90 % of the area and enlarge it again; for models trained with random crops.
@@ -52,38 +52,26 @@ def prepare_images(
 
 
 def _prepare(
-    image: Images, size: int, resize_before: int | None, flip_vertical: bool, jpeg_quality: int | None
+    image: Images, size: int, resize_before: tuple[int, int] | None, flip_vertical: bool, jpeg_quality: int | None
 ) -> Images:
     if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
         raise ObservationError(f"A camera image is {image.dtype} {image.shape}. Give (height, width, 3) uint8, RGB.")
     image = np.flipud(image) if flip_vertical else image
-    image = resize(image, resize_before) if resize_before else image
+    image = resize(image, *resize_before) if resize_before else image
     image = recompress(image, jpeg_quality) if jpeg_quality else image
-    return resize(image, size)
+    return resize(image, size, size)
 
 
-def resize(image: Images, size: int) -> Images:
-    """Resize (H, W, 3) to (size, size, 3) with Pillow's bicubic filter; an image of that size is left alone."""
-    if image.shape[:2] == (size, size):
+def resize(image: Images, height: int, width: int) -> Images:
+    """Resize (H, W, 3) with Pillow's bicubic filter; an image of that size is left alone."""
+    if image.shape[:2] == (height, width):
         return np.ascontiguousarray(image)
-    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((size, size), Image.Resampling.BICUBIC))
+    return np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((width, height), Image.Resampling.BICUBIC))
 
 
 def recompress(image: Images, quality: int) -> Images:
     """Encode (H, W, 3) as JPEG and decode it again."""
-    return decode_jpeg(encode_jpeg(image, quality))
-
-
-def encode_jpeg(image: Images, quality: int = 95) -> bytes:
-    """Compress (H, W, 3) uint8 RGB to JPEG bytes."""
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(image)).save(buffer, format="JPEG", quality=quality)
-    return buffer.getvalue()
-
-
-def decode_jpeg(data: bytes) -> Images:
-    """Decompress JPEG bytes to (H, W, 3) uint8 RGB."""
-    return np.array(Image.open(io.BytesIO(data)).convert("RGB"))
+    return jpeg.decode(jpeg.encode(np.ascontiguousarray(image), quality))
 
 
 def central_crop(images: Images) -> Images:

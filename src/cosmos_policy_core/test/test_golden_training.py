@@ -1,0 +1,141 @@
+"""The training objective equals the reference's: masks, losses and gradients."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import torch
+from golden_cases import Case, cases, close, layout, network
+
+from cosmos_policy_core.model.denoise import Condition, network_input
+from cosmos_policy_core.model.diffusion import loss_weight
+from cosmos_policy_core.training.objective import (
+    POLICY,
+    VALUE,
+    WORLD,
+    Batch,
+    Loss,
+    ObjectiveConfig,
+    compute_loss,
+    condition_masks,
+    describe,
+    inject_all,
+)
+
+LOSS = {"rtol": 2e-5, "atol": 2e-5}
+GRADIENT = {"rtol": 1e-4, "atol": 1e-6}
+
+
+def batch_of(case: Case, without_value_samples: bool = False) -> Batch:
+    rollout, world, value = (
+        case.tensor(f"in_{name}_mask") > 0 for name in ("rollout_data", "world_model_sample", "value_function_sample")
+    )
+    kind = torch.full(rollout.shape, POLICY)
+    kind[rollout & world] = WORLD
+    kind[rollout & value] = WORLD if without_value_samples else VALUE
+    return Batch(
+        latents=case.tensor("in_latents"),
+        proprio=case.tensor("in_proprio"),
+        future_proprio=case.tensor("in_future_proprio"),
+        actions=case.tensor("in_actions"),
+        value=case.tensor("in_value_function_return"),
+        kind=kind,
+        text=case.tensor("in_t5_text_embeddings"),
+    )
+
+
+def objective_of(flags: dict[str, Any]) -> ObjectiveConfig:
+    """Translate the reference's flags."""
+    future_only = flags.get("mask_current_state_action_for_value_prediction", False)
+    action_only = flags.get("mask_future_state_for_qvalue_prediction", False)
+    seen = {(False, False): "all", (True, False): "future", (False, True): "action", (True, True): "blind"}
+    return ObjectiveConfig(
+        value_input=seen[future_only, action_only],  # type: ignore[arg-type]
+        separate_losses=flags.get("mask_loss_for_action_future_state_prediction", False),
+        no_value_for_policy=flags.get("mask_value_prediction_loss_for_policy_prediction", False),
+        action_weight=flags.get("action_loss_multiplier", 1),
+        reduce=flags.get("loss_reduce", "mean"),
+        scale=flags.get("loss_scale", 10.0),
+    )
+
+
+@cases("masks_train")
+def test_training_samples_see_the_frames_that_the_reference_shows_them(case: Case) -> None:
+    batch, order = batch_of(case), layout(case)
+    for variant in case.config["variants"]:
+        name = variant["name"]
+        close(condition_masks(batch.kind, order, objective_of(variant["flags"])), case[f"out_{name}_mask_BT"])
+        close(inject_all(batch.latents, order, batch), case[f"out_{name}_gt_frames"])
+
+
+def loss_of(case: Case, variant: dict[str, Any], gradients: bool) -> tuple[Loss, torch.nn.Module]:
+    net = network(case)
+    if gradients:
+        net = copy.deepcopy(net).requires_grad_(True)
+    batch = batch_of(case, without_value_samples=variant.get("no_value", False))
+    sigma, noise = case.tensor("in_sigma")[:, 0], case.tensor("in_epsilon")
+    return compute_loss(net, batch, sigma, noise, layout(case), objective_of(variant["flags"])), net
+
+
+@cases("train_loss")
+def test_every_loss_variant_matches_the_reference(case: Case) -> None:
+    for variant in case.config["variants"]:
+        name = variant["name"]
+        with torch.no_grad():
+            loss, _ = loss_of(case, variant, gradients=False)
+        close(loss.x0, case[f"out_{name}_x0_pred"], **LOSS)
+        close(loss.per_frame, case[f"out_{name}_edm_loss_per_frame"], **LOSS)
+        close(loss.per_frame * loss.weights, case[f"out_{name}_masked_loss_per_frame"], **LOSS)
+        close(loss.total, case[f"out_{name}_loss"], **LOSS)
+
+
+@cases("train_loss")
+def test_gradients_match_the_reference(case: Case) -> None:
+    for variant in case.config["variants"]:
+        if not variant.get("grads"):
+            continue
+        name = variant["name"]
+        loss, net = loss_of(case, variant, gradients=True)
+        loss.total.backward()
+        parameters = dict(net.named_parameters())
+        norm = torch.sqrt(sum(p.grad.double().square().sum() for p in parameters.values()))  # type: ignore[union-attr,arg-type]
+        close(norm, case[f"out_{name}_grad_norm"], **GRADIENT)
+        for parameter in case.config["grad_params"]:
+            gradient = parameters[parameter].grad
+            assert gradient is not None
+            close(gradient, case[f"out_{name}_grad_{parameter}"], **GRADIENT)
+
+
+@cases("train_loss")
+def test_what_the_network_is_trained_on_matches_the_reference(case: Case) -> None:
+    batch, order, sigma = batch_of(case), layout(case), case.tensor("in_sigma")[:, 0]
+    for variant in case.config["variants"]:
+        if not variant.get("store_full"):
+            continue
+        name = variant["name"]
+        clean = inject_all(batch.latents, order, batch)
+        noisy = clean + sigma[:, None, None, None, None] * case.tensor("in_epsilon")
+        masks = condition_masks(batch.kind, order, objective_of(variant["flags"]))
+        condition = Condition(clean, masks, network(case).encode_text(batch.text))
+        given = network_input(noisy, sigma, condition)
+        close(clean, case[f"out_{name}_x0_injected"])
+        close(noisy, case[f"out_{name}_xt"], **LOSS)
+        close(given.latents, case[f"out_{name}_net_input"], **LOSS)
+        close(given.times, case[f"out_{name}_net_timesteps"], **LOSS)
+        close(loss_weight(sigma)[:, None], case[f"out_{name}_weights_per_sigma"], **LOSS)
+
+
+@cases("train_loss")
+def test_logged_components_match_the_reference(case: Case) -> None:
+    variant = case.config["variants"][0]
+    with torch.no_grad():
+        loss, _ = loss_of(case, variant, gradients=False)
+    order = layout(case)
+    logged = describe(loss, batch_of(case).kind, order)
+    assert logged
+    for name, value in logged.items():
+        expected = case.names(f"out_{variant['name']}_log_{name}")
+        if expected and "image" not in name:  # images are logged together here, per camera there
+            assert value == pytest.approx(float(case[expected[0]]), rel=2e-5, abs=2e-5), name
