@@ -65,8 +65,7 @@ def test_explicit_gripper_values_replace_the_named_set() -> None:
         (
             "constants: orig",
             "constants: trossen2",
-            "arms[1].gripper.constants: 'trossen2' is unknown. "
-            "Use one of: orig, trossen_2024, or give open/close values.",
+            "arms[1].gripper.constants: 'trossen2' is unknown. Use one of: orig, trossen_2024, or give open/close values.",
         ),
         (
             "control_rate: 25.0",

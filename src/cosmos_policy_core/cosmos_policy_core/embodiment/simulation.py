@@ -26,14 +26,19 @@ def settings(contract: Embodiment) -> dict[str, Any]:
         raise ContractError(
             f"{contract.source}: simulation: is missing. Add it, or use a contract of a simulated robot."
         )
-    first = contract.cameras[0]
+    arm, camera = contract.arms[0], contract.cameras[0]
+    constants = arm.gripper.values
     return {
+        "arms": [arm.name for arm in contract.arms],
+        "joint_names": list(arm.command_names),
+        "start_action": contract.start_action.tolist(),
+        "cameras": list(contract.camera_names),
+        "image_width": camera.width,
+        "image_height": camera.height,
         "control_rate": contract.control_rate,
         "command_rate": contract.command_rate,
-        "state_rate": contract.state_rate,
-        "camera_rate": first.rate,
-        "camera_names": list(contract.camera_names),
-        "image_width": first.width,
-        "image_height": first.height,
-        "arm_names": [arm.name for arm in contract.arms],
+        "gripper_position_open": constants.position_open,
+        "gripper_position_close": constants.position_close,
+        "gripper_joint_open": constants.joint_open,
+        "gripper_joint_close": constants.joint_close,
     }

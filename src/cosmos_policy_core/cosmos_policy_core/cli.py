@@ -1,0 +1,73 @@
+"""`cosmos-policy`: one word per job. A subcommand's module is imported only when it runs."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Sequence
+
+from cosmos_policy_core.errors import CosmosPolicyError
+
+# word -> (module with a `main` function, one line)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
+    "train": ("train", "train a policy on recorded episodes"),
+    "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
+    "bench": ("bench", "measure the speed of model, planner or control"),
+}
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a subcommand and return its exit status: 0, 1 for a bad result, 2 for a user's mistake."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return 0 if words else USER_ERROR
+    known = available()
+    if words[0] not in known:
+        close = difflib.get_close_matches(words[0], known, n=1)
+        hint = f"Did you mean '{close[0]}'?" if close else f"Use one of: {', '.join(known)}."
+        return _complain(f"'{words[0]}' is not a command. {hint}")
+    try:
+        return _run(words[0], words[1:])
+    except CosmosPolicyError as error:
+        return _complain(str(error))
+    except KeyboardInterrupt:
+        return _complain("interrupted.", INTERRUPTED)
+
+
+def available() -> list[str]:
+    """Commands whose module is installed."""
+    return [word for word, (module, _) in COMMANDS.items() if importlib.util.find_spec(_full(module))]
+
+
+def usage() -> str:
+    """Say what there is."""
+    lines = [f"  {word:<15} {COMMANDS[word][1]}" for word in available()]
+    return "\n".join(["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for its options)", "", *lines])
+
+
+def _run(word: str, arguments: list[str]) -> int:
+    import tyro
+
+    function = importlib.import_module(_full(COMMANDS[word][0])).main
+    status = tyro.cli(function, prog=f"cosmos-policy {word}", args=arguments)
+    return int(status or 0)
+
+
+def _full(module: str) -> str:
+    return f"cosmos_policy_core.commands.{module}"
+
+
+def _complain(message: str, status: int = USER_ERROR) -> int:
+    print(f"cosmos-policy: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

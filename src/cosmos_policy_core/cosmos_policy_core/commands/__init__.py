@@ -1,0 +1,1 @@
+"""One module per subcommand of `cosmos-policy`, imported only when it runs."""

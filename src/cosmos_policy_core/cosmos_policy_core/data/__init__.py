@@ -1,0 +1,1 @@
+"""Episodes, their numbers, and the training samples made of them."""

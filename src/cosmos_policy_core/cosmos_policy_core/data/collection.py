@@ -1,0 +1,206 @@
+"""Demonstrations by the simulator's scripted expert, made diverse on purpose."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cosmos_policy_core.data import jpeg
+from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import ConfigurationError, SimulatorError
+
+EVALUATION_SEEDS = range(5000, 10000)  # cubes nobody may train on
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """How demonstrations differ from the plain script.
+
+    Labels stay clean whatever is drawn here: the action of a step is what the expert meant, not what noise made of it.
+    The cube's ranges are 1 cm wider than the task's, and one region is sampled more often, because policies fail there.
+    """
+
+    noise: float = 0.015  # standard deviation of the joint noise while executing [rad]
+    noise_memory: float = 0.9  # its AR(1) coefficient per control step
+    noisy_share: float = 0.5  # of the episodes are executed with noise
+    shift_share: float = 0.0  # of the episodes miss the cube by shift_range
+    shift_range: tuple[float, float] = (0.02, 0.05)  # [m]
+    pause_share: float = 0.5  # of the episodes pause, unrecorded, as a robot does whose planner thinks
+    pauses: float = 2.0  # expected pauses at random steps of such an episode; chunk seams pause as well
+    pause_range: tuple[float, float] = (0.2, 1.0)  # [s]
+    edge_share: float = 0.25  # of the cubes start in the edge region
+    x_range: tuple[float, float] = (-0.01, 0.21)  # [m]
+    y_range: tuple[float, float] = (0.39, 0.61)  # [m]
+    edge_y_range: tuple[float, float] = (0.55, 0.61)  # [m]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything random about one episode, drawn from its seed alone."""
+
+    seed: int
+    edge: bool
+    noise: float
+    grasp_shift: tuple[float, float]
+    pauses: float
+
+    @classmethod
+    def draw(cls, seed: int, diversity: Diversity) -> Recipe:
+        """Draw the recipe of a seed; every seed has its own stream, so the order of collection does not matter."""
+        rng = np.random.default_rng((seed, 0))
+        edge, noisy, shifted, paused = rng.random(4)
+        length, angle = rng.uniform(*diversity.shift_range), rng.uniform(-np.pi, np.pi)
+        shift = (float(length * np.cos(angle)), float(length * np.sin(angle)))
+        return cls(
+            seed=seed,
+            edge=bool(edge < diversity.edge_share),
+            noise=diversity.noise if noisy < diversity.noisy_share else 0.0,
+            grasp_shift=shift if shifted < diversity.shift_share else (0.0, 0.0),
+            pauses=diversity.pauses if paused < diversity.pause_share else 0.0,
+        )
+
+
+def check_seeds(seeds: range) -> None:
+    """Refuse seeds that are kept for evaluation.
+
+    Raises:
+        ConfigurationError: naming the range that is free.
+    """
+    if seeds and seeds[0] < EVALUATION_SEEDS.stop and seeds[-1] >= EVALUATION_SEEDS.start:
+        first, last = EVALUATION_SEEDS[0], EVALUATION_SEEDS[-1]
+        raise ConfigurationError(
+            f"--seed {seeds[0]} --episodes {len(seeds)} reaches into the evaluation seeds {first}..{last}. "
+            f"Use seeds below {first} or from {last + 1}."
+        )
+
+
+class Collector:
+    """Records expert episodes in the simulated cell of a contract; holds two cells, one per cube region.
+
+    Args:
+        contract: of a simulated robot.
+        diversity: what to draw per episode.
+        steps: longest episode [control steps].
+        tail: steps recorded after the first success.
+
+    Raises:
+        SimulatorError: when the cell cannot be made.
+    """
+
+    def __init__(self, contract: Embodiment, diversity: Diversity, steps: int = 150, tail: int = 15) -> None:
+        self._contract, self._diversity = contract, diversity
+        self._steps, self._tail = steps, tail
+        self._quality = contract.images.jpeg_quality or 95
+        self._cells = {
+            edge: make_cell(
+                contract,
+                terminate_on_success=False,
+                max_episode_steps=steps,
+                cube_x_range=diversity.x_range,
+                cube_y_range=diversity.edge_y_range if edge else diversity.y_range,
+            )
+            for edge in (False, True)
+        }
+
+    def record(self, seed: int) -> Episode:
+        """Record one episode; a failure of the expert is an episode too, marked as such."""
+        recipe = Recipe.draw(seed, self._diversity)
+        cell = self._cells[recipe.edge]
+        observation, info = cell.reset(seed=seed)
+        demonstration = cell.unwrapped.expert((seed, 1), self._options(cell, recipe))
+        pauses = self._pauses(recipe, demonstration.holds)
+        actions, proprio = [], []
+        jpegs: dict[str, list[bytes]] = {name: [] for name in self._contract.camera_names}
+        succeeded_at: int | None = None
+        for step in range(len(demonstration.actions)):
+            if succeeded_at is not None and step > succeeded_at + self._tail:
+                break
+            if pauses[step] > 0:
+                observation = cell.unwrapped.hold(float(pauses[step]))
+            actions.append(demonstration.actions[step])
+            proprio.append(observation["proprio"])
+            for name, frames in jpegs.items():
+                frames.append(jpeg.encode(observation["images"][name], self._quality))
+            observation, _, _, _, info = cell.step(demonstration.executed[step])
+            if info["success"] and succeeded_at is None:
+                succeeded_at = step
+        return Episode(
+            actions=np.asarray(actions, dtype=np.float32),
+            proprio=np.asarray(proprio, dtype=np.float32),
+            jpegs=jpegs,
+            instruction=cell.unwrapped.cell.settings.instruction,
+            success=succeeded_at is not None,
+            success_score=float(succeeded_at is not None),
+            seed=seed,
+            extra=_extra(recipe, info),
+        )
+
+    def close(self) -> None:
+        """Free both cells."""
+        for cell in self._cells.values():
+            cell.close()
+
+    def _options(self, cell: Any, recipe: Recipe) -> Any:
+        """Fill in the cell's own options class; core knows the simulator only through the contract's id."""
+        options = importlib.import_module(type(cell.unwrapped).__module__).ExpertOptions
+        return options(
+            steps=self._steps,
+            grasp_shift=recipe.grasp_shift,
+            noise=recipe.noise,
+            noise_memory=self._diversity.noise_memory,
+            holds=recipe.pauses,
+            hold_range=self._diversity.pause_range,
+        )
+
+    def _pauses(self, recipe: Recipe, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add pauses where a planner would think: between two chunks."""
+        pauses = np.array(drawn)
+        if recipe.pauses > 0:
+            rng = np.random.default_rng((recipe.seed, 2))
+            seams = slice(self._contract.executed_steps, None, self._contract.executed_steps)
+            pauses[seams] = rng.uniform(*self._diversity.pause_range, len(pauses[seams]))
+        return pauses
+
+
+def make_cell(contract: Embodiment, **changes: Any) -> Any:
+    """Make the simulated cell of a contract as a gymnasium environment; `changes` override its settings.
+
+    Raises:
+        ContractError: the contract has no simulation.
+        SimulatorError: the simulator is not installed or refuses its settings.
+    """
+    settings = contract.sim_settings() | changes
+    assert contract.simulation is not None
+    try:
+        import gymnasium
+
+        return gymnasium.make(contract.simulation.environment, disable_env_checker=True, **settings)
+    except ImportError as error:
+        raise SimulatorError(
+            f"{contract.source}: simulation.environment: '{contract.simulation.environment}' cannot be imported ({error}). "
+            f"Run `make setup`, or install gymnasium and the simulator's package."
+        ) from None
+    except Exception as error:
+        raise SimulatorError(f"{contract.simulation.environment} could not be started: {error}") from error
+
+
+def _extra(recipe: Recipe, info: dict[str, Any]) -> dict[str, str | bool | int | float]:
+    flat: dict[str, str | bool | int | float] = {"policy_name": "scripted expert"}
+    for name, value in asdict(recipe).items():
+        if isinstance(value, tuple):
+            flat |= {f"{name}_{axis}": float(part) for axis, part in zip("xyz", value, strict=False)}
+        elif name != "seed":
+            flat[name] = value
+    return flat | {"stage": int(info["best_stage"])}
+
+
+def record_all(seeds: range, collector: Collector) -> Iterator[Episode]:
+    """Record seed after seed in this process."""
+    for seed in seeds:
+        yield collector.record(seed)

@@ -1,0 +1,203 @@
+"""Episodes as HDF5 files, in the published rollout layout with one JPEG per step and camera.
+
+One file per episode, `episode_000000.hdf5`: variable-length uint8 datasets `primary_images_jpeg`,
+`wrist_left_images_jpeg`, `wrist_right_images_jpeg`; `action` and `observations/{qpos,qvel,effort}` as (L, 14) float32;
+attributes `sim`, `task_description`, `success`, `success_score`, `seed` and `embodiment`, the contract's YAML.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from cosmos_policy_core.data.episode import Attribute, Episode, check
+from cosmos_policy_core.embodiment import Camera, Embodiment
+from cosmos_policy_core.errors import ContractError, EpisodeError
+
+DATASETS = {
+    "primary": "primary_images_jpeg",
+    "secondary": "secondary_images_jpeg",
+    "wrist": "wrist_left_images_jpeg",
+    "wrist2": "wrist_right_images_jpeg",
+}
+FALLBACKS = {"wrist": "wrist_images_jpeg"}  # what recorders with a single wrist camera write
+ATTRIBUTES = ("sim", "task_description", "success", "success_score", "seed", "embodiment")
+
+
+def episode_path(folder: Path, index: int) -> Path:
+    """Name the file of an episode."""
+    return folder / f"episode_{index:06d}.hdf5"
+
+
+def episode_paths(folder: Path) -> list[Path]:
+    """List the episodes of a folder in order.
+
+    Raises:
+        EpisodeError: when the folder is missing or holds none.
+    """
+    paths = sorted(Path(folder).glob("episode_*.hdf5"))
+    if not paths:
+        raise EpisodeError(
+            f"{folder}: holds no episode_*.hdf5. Collect some with `cosmos-policy collect-demos --out {folder}`."
+        )
+    return paths
+
+
+def write_episode(path: Path, episode: Episode, contract: Embodiment) -> None:
+    """Write an episode; under its final name there is either a whole file or none.
+
+    Raises:
+        EpisodeError: when the episode does not fit the contract.
+    """
+    check(episode, contract)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with h5py.File(partial, "w") as file:
+            _write(file, episode, contract)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write(file: h5py.File, episode: Episode, contract: Embodiment) -> None:
+    file["action"] = np.asarray(episode.actions, dtype=np.float32)
+    zeros = np.zeros_like(episode.proprio, dtype=np.float32)
+    for name, array in (("qpos", episode.proprio), ("qvel", episode.velocities), ("effort", episode.efforts)):
+        file[f"observations/{name}"] = zeros if array is None else np.asarray(array, dtype=np.float32)
+    for camera in contract.cameras:
+        frames = episode.jpegs[camera.name]
+        dataset = file.create_dataset(DATASETS[camera.role], (len(frames),), dtype=h5py.vlen_dtype(np.uint8))
+        for step, data in enumerate(frames):
+            dataset[step] = np.frombuffer(data, dtype=np.uint8)
+    for name, value in episode.extra.items():
+        file.attrs[name] = value
+    file.attrs["sim"] = contract.simulation is not None
+    file.attrs["task_description"] = episode.instruction
+    file.attrs["success"] = episode.success
+    file.attrs["success_score"] = float(episode.success_score)
+    file.attrs["seed"] = episode.seed
+    file.attrs["embodiment"] = contract.to_yaml()
+
+
+def read_episode(path: Path, contract: Embodiment) -> Episode:
+    """Read an episode; images stay in the file until they are asked for.
+
+    Raises:
+        EpisodeError: naming file and fault, when it is damaged or was recorded under another contract.
+    """
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            episode = _read(file, path, contract)
+    except FileNotFoundError:
+        raise EpisodeError(f"{path}: no such file. Check the path.") from None
+    except (OSError, KeyError) as error:
+        raise EpisodeError(f"{path}: is not a readable episode ({error}). Delete it and record it again.") from None
+    check(episode, contract)
+    return episode
+
+
+def _read(file: h5py.File, path: Path, contract: Embodiment) -> Episode:
+    _check_contract(file, path, contract)
+    actions = _array(file, "action", path)
+    return Episode(
+        actions=actions,
+        proprio=_array(file, "observations/qpos", path),
+        velocities=_array(file, "observations/qvel", path) if "observations/qvel" in file else None,
+        efforts=_array(file, "observations/effort", path) if "observations/effort" in file else None,
+        jpegs={camera.name: _frames(file, camera, path) for camera in contract.cameras},
+        instruction=_text(file, "task_description", path),
+        success=_flag(file, "success", path),
+        success_score=float(file.attrs.get("success_score", float(_flag(file, "success", path)))),
+        seed=int(file.attrs.get("seed", 0)),
+        source=str(path),
+        extra={name: _plain(value) for name, value in file.attrs.items() if name not in ATTRIBUTES},
+    )
+
+
+def _check_contract(file: h5py.File, path: Path, contract: Embodiment) -> None:
+    text = file.attrs.get("embodiment")
+    if text is None:  # files of other recorders carry no contract; shapes and images are checked all the same
+        return
+    try:
+        recorded = Embodiment.from_yaml(str(text), source=f"{path}: embodiment")
+    except ContractError as error:
+        raise EpisodeError(f"{path}: the contract inside is not valid. Record it again. {error}") from None
+    lines = contract.differences(recorded)
+    if lines:
+        raise EpisodeError(f"{path}: was recorded under another contract: {'; '.join(lines)}. Use its own contract.")
+
+
+def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
+    if name not in file:
+        raise EpisodeError(f"{path}: has no dataset '{name}'. Record it again or convert it to this layout.")
+    data = file[name][()]
+    if not np.issubdtype(data.dtype, np.floating):
+        raise EpisodeError(f"{path}: '{name}' holds {data.dtype}, not floating-point numbers. Convert the file again.")
+    return np.asarray(data, dtype=np.float32)
+
+
+def _flag(file: h5py.File, name: str, path: Path) -> bool:
+    value = file.attrs.get(name)
+    if not isinstance(value, bool | np.bool_):  # bool("False") is True: text must never pass
+        raise EpisodeError(f"{path}: attribute '{name}' is {value!r}, not true or false. Label the episode again.")
+    return bool(value)
+
+
+def _text(file: h5py.File, name: str, path: Path) -> str:
+    value = _plain(file.attrs.get(name, ""))
+    if not isinstance(value, str):
+        raise EpisodeError(f"{path}: attribute '{name}' is {value!r}, not text. Write the instruction into it.")
+    return value
+
+
+def _plain(value: Any) -> Attribute:
+    if isinstance(value, bytes):
+        return value.decode()
+    plain = value.item() if isinstance(value, np.generic) else value
+    return plain if isinstance(plain, str | bool | int | float) else str(plain)
+
+
+def _frames(file: h5py.File, camera: Camera, path: Path) -> StoredJpegs:
+    for name in (DATASETS[camera.role], FALLBACKS.get(camera.role)):
+        if name is not None and name in file:
+            return StoredJpegs(path, name, len(file[name]))
+    raise EpisodeError(
+        f"{path}: has no dataset '{DATASETS[camera.role]}' with the images of {camera.name}. Record it again."
+    )
+
+
+class StoredJpegs(Sequence[bytes]):
+    """The JPEGs of one camera, fetched from the file one by one; opens the file per access, so it may be pickled."""
+
+    def __init__(self, path: Path, dataset: str, length: int) -> None:
+        self._path, self._dataset, self._length = path, dataset, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        """Fetch one JPEG, or a slice of them with a single opening of the file."""
+        try:
+            with h5py.File(self._path, "r") as file:
+                dataset = file[self._dataset]
+                if isinstance(index, slice):
+                    return [dataset[step].tobytes() for step in range(*index.indices(self._length))]
+                return bytes(dataset[range(self._length)[index]].tobytes())
+        except (OSError, KeyError) as error:
+            raise EpisodeError(f"{self._path}: '{self._dataset}' cannot be read ({error}). Record it again.") from None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self[:])
