@@ -23,6 +23,7 @@ from cosmos_policy_core.training.objective import (
     describe,
     inject_all,
 )
+from cosmos_policy_core.training.schedule import Cycle, learning_rate_factor
 
 LOSS = {"rtol": 2e-5, "atol": 2e-5}
 GRADIENT = {"rtol": 1e-4, "atol": 1e-6}
@@ -139,3 +140,11 @@ def test_logged_components_match_the_reference(case: Case) -> None:
         expected = case.names(f"out_{variant['name']}_log_{name}")
         if expected and "image" not in name:  # images are logged together here, per camera there
             assert value == pytest.approx(float(case[expected[0]]), rel=2e-5, abs=2e-5), name
+
+
+@cases("lr")
+def test_the_learning_rate_follows_the_reference_s_cycles(case: Case) -> None:
+    columns = (case.config["sched"][key] for key in ("cycle_lengths", "warm_up_steps", "f_start", "f_max", "f_min"))
+    cycles = tuple(Cycle(*column) for column in zip(*columns, strict=True))
+    factors = [learning_rate_factor(int(step), cycles) for step in case["in_steps"]]
+    close(factors, case["out_multiplier"], rtol=1e-12)
