@@ -97,7 +97,7 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         return observation
 
     def expert(
-        self, seed: int | np.random.Generator | None = None, options: ExpertOptions | None = None
+        self, seed: int | tuple[int, ...] | np.random.Generator | None = None, options: ExpertOptions | None = None
     ) -> Demonstration:
         """Plan the scripted expert's demonstration from the present cube; call it right after `reset`."""
         if self._expert is None:

@@ -1,0 +1,1 @@
+"""Closed-loop trials and what they prove."""

@@ -1,0 +1,162 @@
+"""Checkpoint folders: `config.json`, safetensors, statistics, text embeddings and the embodiment contract.
+
+    config.json  model.safetensors  tokenizer.safetensors  dataset_statistics.json
+    text_embeddings.safetensors  embodiment.yaml  README.md (model card)
+
+Nothing here is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cosmos_policy_core.checkpoints import find
+from cosmos_policy_core.data.statistics import Statistics
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import CheckpointError
+from cosmos_policy_core.model.config import PolicyConfig
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.model.text import TextEmbeddings
+from cosmos_policy_core.model.tokenizer import ImageTokenizer, Tokenizer, WanTokenizer
+from cosmos_policy_core.model.transformer import DiffusionTransformer
+
+MODEL_FILE = "model.safetensors"
+TOKENIZER_FILE = "tokenizer.safetensors"
+STATISTICS_FILE = "dataset_statistics.json"
+EMBODIMENT_FILE = "embodiment.yaml"
+PREFIX = "net."
+
+
+def build_tokenizer(config: PolicyConfig) -> Tokenizer:
+    """Make an untrained tokenizer of the configured kind."""
+    if config.tokenizer.kind == "wan":
+        return WanTokenizer(base_dim=config.tokenizer.base_dim)
+    return ImageTokenizer(config.image_size, config.transformer.in_channels, config.tokenizer.widths)
+
+
+def save_policy(policy: CosmosPolicy, folder: Path) -> None:
+    """Write a checkpoint folder; existing files of an older save are replaced one by one, each atomically."""
+    folder.mkdir(parents=True, exist_ok=True)
+    policy.config.save(folder)
+    network = {PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()}
+    _save(network, folder / MODEL_FILE)
+    tokenizer = {name: tensor.detach().cpu().contiguous() for name, tensor in _module(policy.tokenizer).state_dict().items()}
+    _save(tokenizer, folder / TOKENIZER_FILE)
+    policy.statistics.save(folder / STATISTICS_FILE)
+    policy.text.save(folder)
+    (folder / EMBODIMENT_FILE).write_text(policy.contract.to_yaml())
+
+
+def load_policy(path: str | Path, device: torch.device, dtype: torch.dtype | None = None) -> CosmosPolicy:
+    """Read a checkpoint folder (or the name of a shipped one) onto a device.
+
+    Raises:
+        CheckpointError, StatisticsError, ContractError: what is wrong, in which file, and the remedy.
+    """
+    folder = find(path)
+    config = PolicyConfig.load(folder)
+    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+    network = DiffusionTransformer(config.transformer)
+    weights = {name.removeprefix(PREFIX): tensor for name, tensor in read_tensors(folder / MODEL_FILE).items()}
+    load_strictly(network, weights, folder / MODEL_FILE)
+    tokenizer = build_tokenizer(config)
+    load_strictly(_module(tokenizer), read_tensors(folder / TOKENIZER_FILE), folder / TOKENIZER_FILE)
+    _module(tokenizer).to(device=device, dtype=dtype).eval().requires_grad_(False)
+    network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    contract = Embodiment.load(folder / EMBODIMENT_FILE)
+    policy = CosmosPolicy(
+        config=config,
+        network=network,
+        tokenizer=tokenizer,
+        statistics=Statistics.load(folder / STATISTICS_FILE),
+        text=TextEmbeddings.load(folder),
+        contract=contract,
+        identity=identity(folder),
+    )
+    _check_shapes(policy, folder)
+    return policy
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file.
+
+    Raises:
+        CheckpointError: the file is missing, truncated or something else.
+    """
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: missing. Export the checkpoint again, or copy the whole folder.") from None
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{path}: not a complete safetensors file ({error}). Copy it again and compare its size."
+        ) from error
+
+
+def load_strictly(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
+    """Load weights that must match name for name and shape for shape.
+
+    Raises:
+        CheckpointError: counts and first names of what is missing, unexpected or of another shape.
+    """
+    expected = module.state_dict()
+    missing = sorted(expected.keys() - weights.keys())
+    unexpected = sorted(weights.keys() - expected.keys())
+    reshaped = sorted(name for name in expected.keys() & weights.keys() if expected[name].shape != weights[name].shape)
+    if missing or unexpected or reshaped:
+        parts = [
+            f"{len(names)} {what} (first: {names[0]})"
+            for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+            if names
+        ]
+        raise CheckpointError(
+            f"{path}: tensors do not fit the configuration: {', '.join(parts)}. "
+            "The file belongs to another model size or version; take config.json and weights from the same export."
+        )
+    module.load_state_dict(weights)
+    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    if broken:
+        raise CheckpointError(f"{path}: {broken[0]} holds NaN or infinity. The training diverged or the file is damaged.")
+
+
+def identity(folder: Path) -> str:
+    """Name a checkpoint by its folder and its weights: `nano_transfer_cube@1f2e3d4c`."""
+    digest = hashlib.sha256()
+    with (folder / MODEL_FILE).open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"
+
+
+def _save(tensors: dict[str, Tensor], path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial)
+    partial.replace(path)
+
+
+def _module(tokenizer: Tokenizer) -> nn.Module:
+    assert isinstance(tokenizer, nn.Module)
+    return tokenizer
+
+
+def _check_shapes(policy: CosmosPolicy, folder: Path) -> None:
+    """Compare what the weights were shaped for with the contract beside them."""
+    config, contract = policy.config, policy.contract
+    pairs = (
+        ("action_dim", config.action_dim, contract.action_dim),
+        ("proprio_dim", config.proprio_dim, contract.proprio_dim),
+        ("horizon", config.horizon, contract.chunk_horizon),
+        ("cameras", config.cameras, tuple(camera.name for camera in contract.cameras)),
+    )
+    for key, of_config, of_contract in pairs:
+        if of_config != of_contract:
+            raise CheckpointError(
+                f"{folder}: {key} is {of_config} in config.json and {of_contract} in {EMBODIMENT_FILE}. "
+                "The files come from different exports."
+            )

@@ -1,0 +1,191 @@
+"""The joint objective: policy, world-model and value samples of one network in one batch (paper section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.model import latents as frames
+from cosmos_policy_core.model.denoise import Condition, predict_clean
+from cosmos_policy_core.model.diffusion import Prediction, loss_weight
+from cosmos_policy_core.model.layout import LatentLayout, Query
+from cosmos_policy_core.model.transformer import DiffusionTransformer
+
+POLICY, WORLD, VALUE = 0, 1, 2
+"""Sample kinds, the values of `Batch.kind`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training samples; every tensor's first dimension is the batch.
+
+    latents: (B, C, T, H, W) tokenized sequence, current and future camera frames filled.
+    proprio, future_proprio: (B, P) normalised. actions: (B, K, A) normalised.
+    value: (B,) return of the future state in [-1, 1]. kind: (B,) POLICY, WORLD or VALUE.
+    text: (B, L, channels).
+    """
+
+    latents: Tensor
+    proprio: Tensor
+    future_proprio: Tensor
+    actions: Tensor
+    value: Tensor
+    kind: Tensor
+    text: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        return Batch(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Which frames are seen and which are paid for. Defaults: the published LIBERO, RoboCasa and ALOHA runs."""
+
+    value_input: Literal["all", "future", "action", "blind"] = "all"
+    """What value samples see; anything but `all` restricts their loss to the value frame, as published."""
+    separate_losses: bool = False
+    """Policy samples pay for actions only, world samples for the future only, value samples for the value only."""
+    no_value_for_policy: bool = False
+    """No value loss. In the reference this flag does nothing alone; it needs another loss option beside it."""
+    action_weight: float = 1.0
+    reduce: Literal["mean", "sum", "predicted"] = "mean"
+    """`mean` over every element, `sum` over channels; `predicted`: mean over un-conditioned frames only (nano)."""
+    scale: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.separate_losses and self.no_value_for_policy:
+            raise ConfigurationError("objective: separate_losses and no_value_for_policy exclude each other. Drop one.")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """total: scalar to minimise. per_frame: (B, T) weighted squared error before frame weights.
+
+    weights: (B, T) frame weights. x0: (B, C, T, H, W) prediction. target: what it should have been.
+    """
+
+    total: Tensor
+    per_frame: Tensor
+    weights: Tensor
+    x0: Tensor
+    target: Tensor
+
+
+def inject_all(latents: Tensor, layout: LatentLayout, batch: Batch) -> Tensor:
+    """Write action chunk, both proprios and the value over their frames, whatever the sample's kind."""
+    channels, _, height, width = latents.shape[1:]
+    out = latents.clone()
+    for index, vector in (
+        (layout.action, batch.actions.flatten(1)),
+        (layout.proprio, batch.proprio),
+        (layout.future_proprio, batch.future_proprio),
+        (layout.value, batch.value[:, None]),
+    ):
+        out[:, :, index] = frames.tile(vector, (channels, height, width)).to(out.dtype)
+    return out
+
+
+def condition_masks(kind: Tensor, layout: LatentLayout, config: ObjectiveConfig) -> Tensor:
+    """(B, T) float32: which frames each sample sees clean."""
+    value_query = {
+        "all": Query.VALUE,
+        "future": Query.FUTURE_VALUE,
+        "action": Query.ACTION_VALUE,
+        "blind": Query.BLIND_VALUE,
+    }[config.value_input]
+    rows = torch.stack([layout.condition_mask(query) for query in (Query.POLICY, Query.WORLD, value_query)])
+    return rows.to(kind.device)[kind]
+
+
+def frame_weights(kind: Tensor, masks: Tensor, layout: LatentLayout, config: ObjectiveConfig) -> Tensor:
+    """(B, T) float32: how much each frame's error counts."""
+    weights = torch.ones_like(masks)
+    is_value = kind == VALUE
+    if config.value_input != "all":
+        only_value = torch.zeros(layout.frames, device=kind.device)
+        only_value[layout.value] = 1.0
+        weights[is_value] *= only_value
+    if config.separate_losses or (config.no_value_for_policy and _other_option(config)):
+        weights = weights * _allowed_frames(layout, config, kind.device)[kind]
+    weights[:, layout.action] *= config.action_weight
+    if config.reduce == "predicted":
+        weights = weights * (1 - masks)
+    return weights
+
+
+def _other_option(config: ObjectiveConfig) -> bool:
+    return config.value_input != "all" or config.action_weight != 1.0 or config.reduce == "predicted"
+
+
+def _allowed_frames(layout: LatentLayout, config: ObjectiveConfig, device: torch.device) -> Tensor:
+    """(3, T): frames that may count, per kind."""
+    allowed = torch.zeros(3, layout.frames, device=device)
+    allowed[POLICY, layout.action] = 1.0
+    allowed[WORLD, list(layout.future_state)] = 1.0
+    if config.separate_losses:
+        allowed[VALUE, layout.value] = 1.0
+    else:
+        allowed[POLICY, list(layout.future_state)] = 1.0
+    return allowed
+
+
+def compute_loss(
+    network: DiffusionTransformer,
+    batch: Batch,
+    sigma: Tensor,
+    noise: Tensor,
+    layout: LatentLayout,
+    config: ObjectiveConfig,
+    prediction: Prediction = "v",
+) -> Loss:
+    """Weighted squared error of the clean-sequence prediction.
+
+    Args:
+        sigma: (B,) one noise level per sample, shared by its frames.
+        noise: (B, C, T, H, W) standard normal.
+    """
+    target = inject_all(batch.latents, layout, batch)
+    masks = condition_masks(batch.kind, layout, config)
+    noisy = target + sigma[:, None, None, None, None] * noise
+    condition = Condition(target, masks, network.encode_text(batch.text))
+    x0 = predict_clean(network, noisy, sigma, condition, prediction)
+    squared = (target - x0).square().mean(dim=(1, 3, 4)) * loss_weight(sigma)[:, None]
+    weights = frame_weights(batch.kind, masks, layout, config)
+    weighted = squared * weights
+    if config.reduce == "predicted":
+        total = weighted.sum() / weights.sum()
+    else:
+        total = weighted.mean() * (target.shape[1] if config.reduce == "sum" else 1)
+    return Loss(total * config.scale, squared, weights, x0, target)
+
+
+def describe(loss: Loss, kind: Tensor, layout: LatentLayout) -> Mapping[str, float]:
+    """Latent L1 per sample kind and modality, named as the paper's training curves.
+
+    Keys such as `demo_sample_action_l1_loss`; a kind that is absent from the batch is left out.
+    """
+    error = (loss.target - loss.x0).detach().abs().mean(dim=(1, 3, 4))
+    future_images = list(layout.future_images)
+    parts = {
+        "action": [layout.action],
+        "future_proprio": [layout.future_proprio],
+        "future_image": future_images,
+        "value": [layout.value],
+    }
+    named = (
+        (POLICY, "demo_sample", ("action", "future_proprio", "future_image", "value")),
+        (WORLD, "world_model_sample", ("future_proprio", "future_image", "value")),
+        (VALUE, "value_function_sample", ("value",)),
+    )
+    out = {}
+    for number, name, modalities in named:
+        chosen = error[kind == number]
+        if len(chosen):
+            for modality in modalities:
+                out[f"{name}_{modality}_l1_loss"] = chosen[:, parts[modality]].mean().item()
+    return out

@@ -1,0 +1,103 @@
+"""From episode folders to a policy with fresh weights and episodes in its latent space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
+from cosmos_policy_core.model.config import PolicyConfig, nano
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.model.text import TextEmbeddings
+from cosmos_policy_core.model.tokenizer import ImageTokenizer
+from cosmos_policy_core.model.transformer import DiffusionTransformer
+from cosmos_policy_core.training.encoded import (
+    EncodedEpisode,
+    demonstration_statistics,
+    encode_episode,
+    prepare_all,
+    read_episodes,
+)
+from cosmos_policy_core.training.tokenizer_training import train_tokenizer
+
+
+class Options(Protocol):
+    """The options of `cosmos-policy train` that matter here."""
+
+    @property
+    def data(self) -> tuple[Path, ...]: ...
+    @property
+    def out(self) -> Path: ...
+    @property
+    def tokenizer_steps(self) -> int: ...
+    @property
+    def tokenizer_images(self) -> int: ...
+    @property
+    def gamma(self) -> float: ...
+    @property
+    def smallest_range(self) -> float: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def workers(self) -> int: ...
+
+
+def prepare(options: Options, contract: Embodiment) -> tuple[CosmosPolicy, list[EncodedEpisode], list[str]]:
+    """Read episodes, train (or reload) the tokenizer, encode every episode, make a policy with fresh weights.
+
+    Returns:
+        The policy, the encoded episodes, and one sentence per episode that was left out.
+    """
+    episodes, broken = read_episodes(options.data, contract)
+    config = nano(
+        tuple(camera.name for camera in contract.cameras),
+        action_dim=contract.action_dim,
+        proprio_dim=contract.proprio_dim,
+        horizon=contract.chunk_horizon,
+    )
+    images = prepare_all(episodes, contract, config, options.workers)
+    policy = CosmosPolicy(
+        config=config,
+        network=fresh_network(config, options.seed),
+        tokenizer=_tokenizer(options, config, images),
+        statistics=demonstration_statistics(episodes, contract, options.smallest_range),
+        text=TextEmbeddings.hashed(
+            sorted({episode.instruction for episode in episodes}),
+            config.text.tokens,
+            config.transformer.crossattn_emb_channels,
+        ),
+        contract=contract,
+    )
+    pairs = track(list(zip(episodes, images, strict=True)), description="latents")
+    return policy, [encode_episode(episode, pixels, policy, options.gamma) for episode, pixels in pairs], broken
+
+
+def fresh_network(config: PolicyConfig, seed: int) -> DiffusionTransformer:
+    """Make a network with weights drawn from a seed."""
+    network = DiffusionTransformer(config.transformer)
+    network.initialise(torch.Generator().manual_seed(seed))
+    return network
+
+
+def _tokenizer(options: Options, config: PolicyConfig, images: Sequence[NDArray[np.uint8]]) -> ImageTokenizer:
+    """Train the tokenizer, or take the one an interrupted run already trained."""
+    path = options.out / TOKENIZER_FILE
+    if path.exists():
+        tokenizer = ImageTokenizer(config.image_size, config.transformer.in_channels, config.tokenizer.widths)
+        load_strictly(tokenizer, read_tensors(path), path)
+        return tokenizer.eval()
+    flat = np.concatenate([episode.reshape(-1, *episode.shape[2:]) for episode in images])
+    chosen = np.random.default_rng(options.seed).permutation(len(flat))[: options.tokenizer_images]
+    tokenizer = train_tokenizer(flat[np.sort(chosen)], steps=options.tokenizer_steps, seed=options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in tokenizer.state_dict().items()}, path)
+    return tokenizer
