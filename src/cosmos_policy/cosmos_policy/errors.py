@@ -1,0 +1,23 @@
+"""Every error the nodes raise on purpose. Each message says what happened, where, and what to do."""
+
+from __future__ import annotations
+
+
+class NodeError(Exception):
+    """Base of all errors of this package a user can cause or repair; printed without a traceback."""
+
+
+class ObservationUnavailable(NodeError):
+    """A camera or arm is silent, late, or sends numbers that cannot be used; waiting may help."""
+
+
+class ParameterError(NodeError):
+    """A node parameter that is missing or outside its range."""
+
+
+class NoAnswer(NodeError):
+    """A server that is not there, or that did not answer in time."""
+
+
+class GraphError(NodeError):
+    """An argument of the bring-up that is unknown, or a node of the graph that is not installed."""

@@ -1,0 +1,155 @@
+"""Start the graph where the launch package is not installed: one process per node, under the honcho library.
+
+    cosmos-policy-launch robot:=sim planner:=direct
+    cosmos-policy-launch --show-args
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import yaml
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from cosmos_policy_core.errors import CosmosPolicyError
+from honcho.manager import Manager
+
+from cosmos_policy.errors import GraphError, NodeError
+from cosmos_policy.graph import ARGUMENTS, NodeSpec, bringup
+
+# Nodes end by themselves within 3.5 s of SIGTERM; what is left then does not listen any more.
+SECONDS_TO_KILL = 4.5
+
+USAGE = "usage: cosmos-policy-launch [name:=value ...] [--show-args]"
+
+# The supervisor already prefixes time and node.
+LOG_FORMAT = "[{severity}] {message}"
+
+
+class Supervisor(Manager):  # type: ignore[misc]  # honcho carries no types
+    """honcho's manager, safe against a signal while processes still start and against processes that never end."""
+
+    def terminate(self) -> None:
+        """Ask every process to end, once all of them exist; kill what does not."""
+        if not self._all_started():
+            _later(0.05, self.terminate)
+            return
+        if not self._terminating:
+            _later(SECONDS_TO_KILL, self.kill)
+        super().terminate()
+
+
+def run(nodes: Sequence[NodeSpec]) -> int:
+    """Run nodes until Ctrl-C or until one of them ends, and return the exit code.
+
+    The exit code is 0 after Ctrl-C or SIGTERM, otherwise that of the node that ended first.
+
+    Raises:
+        GraphError: the executable of a node is not installed.
+    """
+    with tempfile.TemporaryDirectory(prefix="cosmos_policy_") as folder:
+        supervisor = Supervisor()
+        environment = {
+            "PYTHONUNBUFFERED": "1",
+            "RCUTILS_CONSOLE_OUTPUT_FORMAT": LOG_FORMAT,
+            **os.environ,
+        }
+        for node in nodes:
+            supervisor.add_process(node.name, command(node, Path(folder)), env=environment)
+        supervisor.loop()
+    code = int(supervisor.returncode or 0)
+    if code in (130, 143):
+        return 0
+    return 128 - code if code < 0 else code
+
+
+def command(node: NodeSpec, folder: Path) -> str:
+    """Write the node's parameter file into a folder and return the shell command that starts it.
+
+    Raises:
+        GraphError: the executable is not installed.
+    """
+    words = ["exec", str(_executable(node)), *node.arguments, "--ros-args", "-r", f"__node:={node.name}"]
+    if node.namespace:
+        words += ["-r", f"__ns:={node.namespace}"]
+    for name, other in node.remappings.items():
+        words += ["-r", f"{name}:={other}"]
+    if node.parameters:
+        words += ["--params-file", str(_write_parameters(node, folder))]
+    return shlex.join(words)
+
+
+def parse(words: Sequence[str]) -> dict[str, str]:
+    """Read `name:=value` arguments.
+
+    Raises:
+        GraphError: a word has another form.
+    """
+    given = {}
+    for word in words:
+        name, separator, value = word.partition(":=")
+        if not separator:
+            raise GraphError(f"'{word}' is not of the form name:=value. {USAGE}")
+        given[name] = value
+    return given
+
+
+def _later(seconds: float, call: Callable[[], None]) -> None:
+    timer = threading.Timer(seconds, call)
+    timer.daemon = True
+    timer.start()
+
+
+def _executable(node: NodeSpec) -> Path:
+    try:
+        path = Path(get_package_prefix(node.package), "lib", node.package, node.executable)
+    except PackageNotFoundError:
+        raise GraphError(
+            f"{node.name}: package {node.package} is not installed. Build or install it, then source its setup file."
+        ) from None
+    if not path.exists():
+        raise GraphError(f"{node.name}: {path} does not exist. Build {node.package} again ('make setup').")
+    return path
+
+
+def _write_parameters(node: NodeSpec, folder: Path) -> Path:
+    path = folder / f"{node.name}.yaml"
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": _plain(node.parameters)}}))
+    return path
+
+
+def _plain(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Turn tuples into lists: YAML has no tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
+
+
+def _show_arguments() -> None:
+    print(USAGE + "\n")
+    for argument in ARGUMENTS:
+        default = str(argument.default).lower() if isinstance(argument.default, bool) else argument.default
+        choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
+        print(f"  {argument.name}:={default}\n      {argument.description}{choices}")
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Start the graph that the arguments describe."""
+    words = sys.argv[1:] if words is None else words
+    if any(word in ("--show-args", "-s", "--help", "-h") for word in words):
+        _show_arguments()
+        return 0
+    try:
+        return run(bringup(parse(words)))
+    except (NodeError, CosmosPolicyError) as error:
+        print(f"cosmos-policy-launch: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
