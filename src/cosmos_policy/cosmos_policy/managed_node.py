@@ -23,7 +23,7 @@ ERROR = TransitionCallbackReturn.ERROR
 USER_ERRORS = (NodeError, CosmosPolicyError)
 
 
-class ManagedNode(LifecycleNode):  # type: ignore[misc]  # rclpy carries no types
+class ManagedNode(LifecycleNode):
     """A lifecycle node with four hooks: configure, activate, deactivate, cleanup.
 
     Transitions run in the thread that asks for them (an executor thread for the lifecycle services, the main
