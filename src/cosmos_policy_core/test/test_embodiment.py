@@ -40,7 +40,7 @@ def test_the_action_vector_is_left_arm_then_right_arm_each_ending_in_its_gripper
 
 
 def test_gripper_state_is_read_in_metres_and_gripper_action_commanded_in_motor_radians(aloha: Embodiment) -> None:
-    joints = {name: 0.1 for name in ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")}
+    joints = dict.fromkeys(("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"), 0.1)
     states = {arm.name: {**joints, "gripper": 99.0, "left_finger": 0.05800} for arm in aloha.arms}
     proprio = aloha.proprio_from_states(states)
     assert proprio[6] == pytest.approx(1.0) and proprio[0] == 0.1
@@ -65,7 +65,7 @@ def test_explicit_gripper_values_replace_the_named_set() -> None:
         (
             "constants: orig",
             "constants: trossen2",
-            "arms[1].gripper.constants: 'trossen2' is unknown. Use one of: orig, trossen_2024, or give open/close values.",
+            "gripper.constants: 'trossen2' is unknown. Use one of: orig, trossen_2024, or give open/close values.",
         ),
         (
             "control_rate: 25.0",
@@ -136,7 +136,7 @@ def test_a_contract_differs_only_where_a_checkpoint_would_notice(aloha: Embodime
 
 
 def test_joint_states_that_are_missing_or_not_numbers_are_refused(aloha: Embodiment) -> None:
-    joints = {name: 0.0 for name in ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate")}
+    joints = dict.fromkeys(("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate"), 0.0)
     left = {**joints, "left_finger": 0.03}
     with pytest.raises(ObservationError, match="no joint states of arm 'follower_right'"):
         aloha.proprio_from_states({"follower_left": left})
@@ -155,3 +155,12 @@ def test_an_action_that_cannot_be_commanded_is_refused(aloha: Embodiment, action
 def test_a_contract_without_a_simulation_has_no_sim_settings(aloha: Embodiment) -> None:
     with pytest.raises(ContractError, match="simulation: is missing"):
         aloha.sim_settings()
+
+
+def test_every_setting_of_the_simulated_cell_comes_from_the_contract() -> None:
+    contract = Embodiment.load("aloha_sim")
+    settings = contract.sim_settings()
+    assert settings["cameras"] == list(contract.camera_names) and settings["gripper_joint_open"] == 1.4910
+    assert len(settings["start_action"]) == 14
+    node = contract.sim_node_settings()
+    assert node["image_topics"][2] == "/cam_high/image_raw" and settings.items() <= node.items()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated
 
@@ -154,6 +156,7 @@ class _Worker:
     def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, folder: Path) -> None:
         for library in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
             os.environ.setdefault(library, "1")  # the processes already fill the cores
+        threading.Thread(target=_die_with_parent, daemon=True).start()
         cls.contract = Embodiment.load(embodiment)
         cls.collector = Collector(cls.contract, diversity, steps, tail)
         cls.folder = folder
@@ -163,3 +166,11 @@ class _Worker:
         episode = cls.collector.record(seed)
         write_episode(episode_path(cls.folder, seed), episode, cls.contract)
         return seed, episode.success
+
+
+def _die_with_parent() -> None:
+    """End this process when the command is killed; a pool's processes would otherwise wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

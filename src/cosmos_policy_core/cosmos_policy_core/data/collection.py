@@ -183,7 +183,8 @@ def make_cell(contract: Embodiment, **changes: Any) -> Any:
         return gymnasium.make(contract.simulation.environment, disable_env_checker=True, **settings)
     except ImportError as error:
         raise SimulatorError(
-            f"{contract.source}: simulation.environment: '{contract.simulation.environment}' cannot be imported ({error}). "
+            f"{contract.source}: simulation.environment: '{contract.simulation.environment}' cannot be imported "
+            f"({error}). "
             f"Run `make setup`, or install gymnasium and the simulator's package."
         ) from None
     except Exception as error:

@@ -82,7 +82,8 @@ def check(episode: Episode, contract: Embodiment) -> None:
         found = jpeg.size(frames[0], f"{where}: {camera.name}[0]")
         if found != (camera.width, camera.height):
             raise EpisodeError(
-                f"{where}: {camera.name} is {found[0]}x{found[1]}, not {camera.width}x{camera.height} as in {contract.source}. "
+                f"{where}: {camera.name} is {found[0]}x{found[1]}, not {camera.width}x{camera.height} as in "
+                f"{contract.source}. "
                 f"Use the contract it was recorded under."
             )
     if not isinstance(episode.success, bool):
@@ -99,5 +100,6 @@ def _check_array(array: NDArray[np.float32], shape: tuple[int, int], where: str,
     if not np.isfinite(array).all():
         step, column = np.argwhere(~np.isfinite(array))[0]
         raise EpisodeError(
-            f"{where}[{step}] is not finite for {contract.joint_names[column]}. Leave the episode out or record it again."
+            f"{where}[{step}] is not finite for {contract.joint_names[column]}. "
+            f"Leave the episode out or record it again."
         )

@@ -79,8 +79,8 @@ class Arm(Contract):
             lower, upper = table[joint.name]
             if joint.lower < lower or joint.upper > upper:
                 raise ValueError(
-                    f"joints[{index}]: {joint.name} may move {joint.lower}..{joint.upper} rad, beyond the {self.model}'s "
-                    f"own {lower}..{upper}. Narrow the limits."
+                    f"joints[{index}]: {joint.name} may move {joint.lower}..{joint.upper} rad, beyond the "
+                    f"{self.model}'s own {lower}..{upper}. Narrow the limits."
                 )
         return self
 

@@ -40,9 +40,11 @@ def order_problem(cameras: tuple[Camera, ...]) -> str | None:
         values = [getattr(camera, attribute) for camera in cameras]
         for index, value in enumerate(values):
             if value in values[:index]:
-                return f"cameras[{index}].{attribute}: '{value}' is already used by cameras[{values.index(value)}]. Use each once."
+                first = values.index(value)
+                return f"cameras[{index}].{attribute}: '{value}' is already used by cameras[{first}]. Use each once."
     roles = [camera.role for camera in cameras]
     right = sorted(roles, key=ROLE_ORDER.index)
     if list(roles) != right:
-        return f"cameras: the roles come as {', '.join(roles)}. Order the cameras as the latent frames are: {', '.join(right)}."
+        order = ", ".join(right)
+        return f"cameras: the roles come as {', '.join(roles)}. Order the cameras as the latent frames are: {order}."
     return None

@@ -16,7 +16,7 @@ from cosmos_policy_core.embodiment.arms import Arm
 from cosmos_policy_core.embodiment.base import Contract, Name
 from cosmos_policy_core.embodiment.cameras import Camera, Images, order_problem
 from cosmos_policy_core.embodiment.safety import Safety
-from cosmos_policy_core.embodiment.simulation import Simulation, settings
+from cosmos_policy_core.embodiment.simulation import Simulation, node_settings, settings
 from cosmos_policy_core.errors import ObservationError
 
 Vector = NDArray[np.float64]
@@ -64,7 +64,8 @@ class Embodiment(Contract):
             values = [getattr(arm, attribute) for arm in self.arms]
             for index, value in enumerate(values):
                 if value in values[:index]:
-                    return f"arms[{index}].{attribute}: '{value}' is already used by arms[{values.index(value)}]. Use each once."
+                    first = values.index(value)
+                    return f"arms[{index}].{attribute}: '{value}' is already used by arms[{first}]. Use each once."
         return None
 
     # Reading and writing ------------------------------------------------------------------------------------------
@@ -114,13 +115,17 @@ class Embodiment(Contract):
     def sim_settings(self) -> dict[str, Any]:
         """Return what the simulated cell must know, as plain values.
 
-        They are the keyword arguments of ``gymnasium.make(contract.simulation.environment, **settings)`` and the
+        They are the keyword arguments of ``gymnasium.make(contract.simulation.environment, **settings)`` and
         parameters of the cell's node.
 
         Raises:
             ContractError: when the contract has no `simulation` section.
         """
         return settings(self)
+
+    def sim_node_settings(self) -> dict[str, Any]:
+        """Return :meth:`sim_settings` and what only the cell's ROS node needs: topics, rates and time-out."""
+        return node_settings(self)
 
     # Numbers ------------------------------------------------------------------------------------------------------
 

@@ -103,7 +103,7 @@ def _as_tuples(value: Any) -> Any:
 
 
 def _essential(errors: list[Any]) -> list[Any]:
-    """Leave out errors that only follow from another one: an empty list of bad parts, the right name of a typing slip."""
+    """Leave out errors that only follow from another one: a list of bad parts, a mistyped key."""
     places = [item["loc"] for item in errors]
     slips = {
         (*item["loc"][:-1], close[0])

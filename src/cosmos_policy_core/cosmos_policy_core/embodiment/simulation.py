@@ -42,3 +42,18 @@ def settings(contract: Embodiment) -> dict[str, Any]:
         "gripper_joint_open": constants.joint_open,
         "gripper_joint_close": constants.joint_close,
     }
+
+
+def node_settings(contract: Embodiment) -> dict[str, Any]:
+    """Derive the parameters of the cell's node; see :meth:`Embodiment.sim_node_settings`."""
+    values = settings(contract)
+    assert contract.simulation is not None
+    return values | {
+        "image_topics": [camera.topic for camera in contract.cameras],
+        "state_topics": [arm.state_topic for arm in contract.arms],
+        "command_topics": [arm.command_topic for arm in contract.arms],
+        "clock_rate": contract.simulation.clock_rate,
+        "state_rate": contract.state_rate,
+        "camera_rate": contract.cameras[0].rate,
+        "command_timeout": contract.safety.command_timeout,
+    }

@@ -1,0 +1,73 @@
+"""Collecting demonstrations: resumable, honest about failures, and never on evaluation seeds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cosmos_policy_core.cli import main
+from cosmos_policy_core.data.collection import Diversity, Recipe, check_seeds
+from cosmos_policy_core.data.hdf5 import episode_paths, read_episode
+from cosmos_policy_core.data.statistics import Statistics
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import ConfigurationError
+
+
+def collect(out: Path, episodes: int, *options: str) -> int:
+    return main(["collect-demos", "--out", str(out), "--episodes", str(episodes), "--workers", "1", "--json", *options])
+
+
+def test_an_interrupted_collection_is_continued_by_the_same_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("aloha_sim")
+    contract = Embodiment.load("aloha_sim")
+    assert collect(tmp_path, 1) == 0
+    first = episode_paths(tmp_path)[0].read_bytes()
+    capsys.readouterr()
+    # The second episode is too short to succeed: it is kept, but marked, and does not enter the statistics.
+    assert collect(tmp_path, 2, "--steps", "10") == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (summary["collected"], summary["skipped"]) == (1, 1)
+    assert (summary["successes"], summary["failures"]) == (1, 1)
+    paths = episode_paths(tmp_path)
+    assert paths[0].read_bytes() == first
+    episodes = [read_episode(path, contract) for path in paths]
+    assert [episode.success for episode in episodes] == [True, False]
+    assert 90 < len(episodes[0]) < 150 and len(episodes[1]) == 10
+    statistics = Statistics.load(tmp_path)
+    np.testing.assert_allclose(statistics.actions_max, episodes[0].actions.max(axis=0))
+
+
+def test_a_recipe_depends_on_its_seed_alone() -> None:
+    recipes = [Recipe.draw(seed, Diversity()) for seed in range(200)]
+    assert recipes == [Recipe.draw(seed, Diversity()) for seed in range(200)]
+    assert 0.35 < np.mean([recipe.noise > 0 for recipe in recipes]) < 0.65
+    assert 0.15 < np.mean([recipe.edge for recipe in recipes]) < 0.35
+    assert all(recipe.grasp_shift == (0.0, 0.0) for recipe in recipes)
+
+
+@pytest.mark.parametrize("seeds", [range(4990, 5001), range(7000, 7001), range(100, 20000)])
+def test_evaluation_seeds_are_refused(seeds: range) -> None:
+    with pytest.raises(ConfigurationError, match=r"reaches into the evaluation seeds 5000..9999. Use seeds below 5000"):
+        check_seeds(seeds)
+
+
+@pytest.mark.parametrize("seeds", [range(5000), range(10000, 10100)])
+def test_other_seeds_are_free(seeds: range) -> None:
+    check_seeds(seeds)
+
+
+def test_a_real_robot_cannot_be_asked_for_scripted_demonstrations(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert collect(tmp_path, 1, "--embodiment", "aloha") == 2
+    assert "simulation: is missing" in capsys.readouterr().err
+
+
+def test_a_misspelt_command_gets_a_hint_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["colect-demos"]) == 2
+    assert capsys.readouterr().err == "cosmos-policy: 'colect-demos' is not a command. Did you mean 'collect-demos'?\n"
