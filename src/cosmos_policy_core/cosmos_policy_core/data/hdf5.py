@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, overload
 
@@ -128,12 +129,17 @@ def _check_contract(file: h5py.File, path: Path, contract: Embodiment) -> None:
     if text is None:  # files of other recorders carry no contract; shapes and images are checked all the same
         return
     try:
-        recorded = Embodiment.from_yaml(str(text), source=f"{path}: embodiment")
+        recorded = _recorded_contract(str(text))
     except ContractError as error:
         raise EpisodeError(f"{path}: the contract inside is not valid. Record it again. {error}") from None
     lines = contract.differences(recorded)
     if lines:
         raise EpisodeError(f"{path}: was recorded under another contract: {'; '.join(lines)}. Use its own contract.")
+
+
+@lru_cache(maxsize=8)  # every episode of a folder carries the same text, and parsing is most of the time of reading
+def _recorded_contract(text: str) -> Embodiment:
+    return Embodiment.from_yaml(text, source="the recording")
 
 
 def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
