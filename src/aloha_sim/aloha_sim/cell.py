@@ -9,10 +9,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from .errors import SimError
-from .scene import build_model, make_renderer
-from .settings import CellSettings
-from .transfer_cube import Judgement, TransferCubeJudge, sample_cube
+from aloha_sim.errors import SimError
+from aloha_sim.scene import build_model, make_renderer
+from aloha_sim.settings import CellSettings
+from aloha_sim.transfer_cube import Judgement, TransferCubeJudge, sample_cube
 
 PREFIXES = ("vx300s_left", "vx300s_right")
 """Names of the two arms in the MJCF, left first."""
@@ -128,9 +128,7 @@ class Cell:
     def reset(self, seed: int, *, pause: float = 0.0) -> None:
         """Put arms and cube to their start and let physics run for `pause` seconds [s] (0.5 settles the cube)."""
         settings = self.settings
-        cube = sample_cube(
-            seed, tuple(settings.cube_x_range), tuple(settings.cube_y_range), tuple(settings.cube_yaw_range)
-        )
+        cube = sample_cube(seed, settings.cube_x_range, settings.cube_y_range, settings.cube_yaw_range)
         mujoco.mj_resetData(self.model, self.data)
         start = self.start_action
         for arm in range(2):

@@ -7,8 +7,8 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from .cell import Cell
-from .expert import Demonstration, Expert, ExpertOptions
+from aloha_sim.cell import Cell
+from aloha_sim.expert import Demonstration, Expert, ExpertOptions
 
 PAUSE = 0.5
 """[s] Physics time after a reset, before the first observation: the cube drops and comes to rest."""
@@ -57,7 +57,7 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
             "proprio": gymnasium.spaces.Box(-np.inf, np.inf, (14,), dtype=np.float64)
         }
         if cameras:
-            seen["images"] = gymnasium.spaces.Dict({camera: picture for camera in cameras})
+            seen["images"] = gymnasium.spaces.Dict(dict.fromkeys(cameras, picture))
         self.observation_space = gymnasium.spaces.Dict(seen)
 
     def reset(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import mujoco
 import numpy as np
 
-from .cell import PREFIXES
-from .kinematics import ArmKinematics, Pose, between, turned
+from aloha_sim.cell import PREFIXES
+from aloha_sim.kinematics import ArmKinematics, Pose, between, turned
 
 HANDOVER = np.array([0.0, 0.5, 0.28])
 """[m] Where the cube changes hands."""
@@ -154,7 +154,7 @@ def _right_script(start: _Waypoint, cube: np.ndarray, options: ExpertOptions) ->
     carry = turned(("z", math.pi), ("y", options.pitch))
     above, down = Pose(np.array([x, y, ABOVE]), grasp), Pose(np.array([x, y, GRASP]), grasp)
     handover = Pose(HANDOVER, carry)
-    away = Pose(HANDOVER + [0.12, 0.0, 0.06], carry)
+    away = Pose(HANDOVER + np.array([0.12, 0.0, 0.06]), carry)
     return [
         start,
         _Waypoint(28, above, OPEN, swing=True),
@@ -173,8 +173,8 @@ def _right_script(start: _Waypoint, cube: np.ndarray, options: ExpertOptions) ->
 def _left_script(start: _Waypoint) -> list[_Waypoint]:
     """Wait beside the middle with the hand rolled a quarter turn, take the cube, move back with it."""
     rolled = turned(("x", math.pi / 2))
-    ready, handover = Pose(HANDOVER - [0.12, 0.0, 0.0], rolled), Pose(HANDOVER, rolled)
-    back = Pose(HANDOVER - [0.08, 0.0, 0.0], rolled)
+    ready, handover = Pose(HANDOVER - np.array([0.12, 0.0, 0.0]), rolled), Pose(HANDOVER, rolled)
+    back = Pose(HANDOVER - np.array([0.08, 0.0, 0.0]), rolled)
     return [
         start,
         _Waypoint(50, ready, OPEN),

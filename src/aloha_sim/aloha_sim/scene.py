@@ -10,7 +10,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from .errors import SimError
+from aloha_sim.errors import SimError
 
 MJCF = {"transfer_cube": "bimanual_viperx_transfer_cube.xml"}
 """Task name -> file among the assets of gym-aloha."""

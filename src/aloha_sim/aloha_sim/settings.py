@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from .errors import SimError
-from .gripper import Gripper, GripperLinkage
-from .scene import MJCF
+from aloha_sim.errors import SimError
+from aloha_sim.gripper import Gripper, GripperLinkage
+from aloha_sim.scene import MJCF
 
 VENDOR_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 VENDOR_FINGERS = ("left_finger", "right_finger")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -27,7 +28,7 @@ class Judgement:
     holds: bool
 
 
-def sample_cube(seed: int, x: tuple[float, float], y: tuple[float, float], yaw: tuple[float, float]) -> np.ndarray:
+def sample_cube(seed: int, x: Sequence[float], y: Sequence[float], yaw: Sequence[float]) -> np.ndarray:
     """Draw a start pose: (7,) x y z [m] qw qx qy qz.
 
     With the published ranges and yaw 0 a seed gives the same cube as `gym_aloha`. Seeds count modulo 2**32.
