@@ -71,7 +71,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     from cosmos_policy_core.training.curves import plot_curves
     from cosmos_policy_core.training.mixture import Mixture, MixtureConfig
     from cosmos_policy_core.training.objective import ObjectiveConfig
-    from cosmos_policy_core.training.preparation import prepare
+    from cosmos_policy_core.training.preparation import prepare, start_at_mean
     from cosmos_policy_core.training.trainer import CURVES_FILE, OptimiserConfig, Trainer
 
     if options.threads:
@@ -94,6 +94,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         f"{len(train)} episodes ({len(mixture.demos)} succeeded, {len(mixture.failures)} failed) to train on, "
         f"{len(held_out)} held out, {len(broken)} left out"
     )
+    start_at_mean(policy, mixture)
     objective = ObjectiveConfig(value_input=options.value_input, action_weight=options.action_weight, reduce="predicted", scale=1.0)
     optimiser = OptimiserConfig(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=options.seed

@@ -149,13 +149,17 @@ class CosmosPolicy:
 
         Returns:
             (B, C, T, h, w) float32; frames after the last current camera are zero and never read.
+            A causal video tokenizer sees the black frames before the cameras; a still tokenizer has none.
         """
         layout = self.config.layout
         stills = to_model_range(images.to(self.device).movedim(-1, -3), self.network.dtype)
-        stills = torch.cat([stills.new_full((len(stills), 2, *stills.shape[2:]), -1.0), stills], dim=1)
-        known = self.tokenizer.encode_stills(stills, layout.action).float()
-        clean = known.new_zeros(len(stills), *self.config.latent_shape)
-        clean[:, :, : layout.action] = known
+        clean = torch.zeros(len(stills), *self.config.latent_shape, device=self.device)
+        if self.tokenizer.temporal_factor == 1:
+            # Stills that know nothing of each other: the frames before the cameras stay zero, as in training.
+            clean[:, :, list(layout.images)] = self.tokenizer.encode_stills(stills).float()
+            return clean
+        black = stills.new_full((len(stills), 2, *stills.shape[2:]), -1.0)
+        clean[:, :, : layout.action] = self.tokenizer.encode_stills(torch.cat([black, stills], dim=1)).float()
         return clean
 
     def propose(
@@ -230,20 +234,15 @@ class CosmosPolicy:
         """
         layout = self.config.layout
         clean = latents.to(self.device).clone()
-        blank = self._blank_latents(scene)
+        side = self.config.image_size
+        black = torch.full((1, layout.frames, 3, side, side), -1.0, device=self.device, dtype=self.network.dtype)
+        blank = self.tokenizer.encode_stills(black, layout.future_proprio + 1).float()
         for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
             clean[:, :, index] = blank[:, :, index]
         last = layout.future_images[-1] + 1
         stills = self.tokenizer.decode_stills(clean[:, :, :last].to(self.network.dtype))
-        return to_display(stills[:, list(layout.future_images)].float()).movedim(-3, -1).cpu().numpy()
-
-    def _blank_latents(self, scene: Scene | None) -> Tensor:
-        """Encode black images in all frames up to the future proprio but those of the scene's cameras."""
-        layout, size = self.config.layout, self.config.image_size
-        stills = torch.zeros(1, layout.future_proprio + 1, 3, size, size, dtype=torch.uint8, device=self.device)
-        if scene is not None and scene.images is not None:
-            stills[:, list(layout.images)] = scene.images.to(self.device).movedim(-1, -3)
-        return self.tokenizer.encode_stills(to_model_range(stills, self.network.dtype)).float()
+        pictures = to_display(stills[:, list(layout.future_images)].float())
+        return np.asarray(pictures.movedim(-3, -1).cpu())
 
     # Parts -------------------------------------------------------------------------------------------------------
 

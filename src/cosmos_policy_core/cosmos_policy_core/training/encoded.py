@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from cosmos_policy_core.data import hdf5
+from cosmos_policy_core.data import hdf5, jpeg
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.returns import monte_carlo_returns
 from cosmos_policy_core.data.statistics import Statistics
@@ -77,7 +77,9 @@ def prepared_images(episode: Episode, contract: Embodiment, config: PolicyConfig
         )
     per_camera = []
     for name in config.cameras:
-        images = [episode.image(name, step) for step in range(len(episode))]
+        # One opening of the file per camera; step by step would open it for every image.
+        stored = episode.jpegs[name][:]
+        images = [jpeg.decode(data, f"{episode.where}: {name}[{step}]") for step, data in enumerate(stored)]
         per_camera.append(
             prepare_images(
                 images,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 import torch
+from einops import rearrange
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -25,6 +26,8 @@ from cosmos_policy_core.training.encoded import (
     prepare_all,
     read_episodes,
 )
+from cosmos_policy_core.training.mixture import Mixture
+from cosmos_policy_core.training.objective import inject_all
 from cosmos_policy_core.training.tokenizer_training import train_tokenizer
 
 
@@ -101,3 +104,18 @@ def _tokenizer(options: Options, config: PolicyConfig, images: Sequence[NDArray[
 
     save_file({name: tensor.contiguous() for name, tensor in tokenizer.state_dict().items()}, path)
     return tokenizer
+
+
+@torch.no_grad()
+def start_at_mean(policy: CosmosPolicy, mixture: Mixture, samples: int = 512) -> None:
+    """Set the output biases of vector frames to the data's mean, so that training starts from the mean chunk.
+
+    Only for networks with own weights for vector frames that predict x0.
+    """
+    own, config = policy.network.vector_frames, policy.config
+    if own is None or config.prediction != "x0":
+        return
+    batch = mixture.batch(step=-1 % 2**31, size=samples)
+    mean = inject_all(batch.latents, config.layout, batch).mean(dim=0)[:, own.frames]
+    patch = config.transformer.patch_spatial
+    own.bias_out.copy_(rearrange(mean, "c f (h p1) (w p2) -> f (h w) (p1 p2 c)", p1=patch, p2=patch))

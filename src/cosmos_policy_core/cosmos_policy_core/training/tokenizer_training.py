@@ -15,6 +15,7 @@ from cosmos_policy_core.model.tokenizer import ImageTokenizer
 COLOURFUL = 90  # grey levels between the largest and smallest colour channel of a pixel
 COLOURFUL_WEIGHT = 5.0  # a small bright object is a few pixels wide; unweighted, the loss would not notice its loss
 HELD_OUT = 1024  # images at most kept for the reported PSNR
+WARM_UP = 100  # steps; without normalisation layers, a cold start at full speed collapses to one grey image
 
 
 def train_tokenizer(
@@ -24,8 +25,8 @@ def train_tokenizer(
     steps: int | None = None,
     seed: int = 0,
     threads: int | None = None,
-    batch: int = 32,
-    learning_rate: float = 2e-3,
+    batch: int = 16,
+    learning_rate: float = 1.5e-3,
     progress: bool = True,
 ) -> ImageTokenizer:
     """Fit an image autoencoder and standardise its latents.
@@ -83,7 +84,7 @@ def _train(
             if done >= 1.0:
                 break
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate * min(1.0, (step + 1) / 50) * (0.01 + 0.99 * _cosine(done))
+                group["lr"] = learning_rate * min(1.0, (step + 1) / WARM_UP) * (0.01 + 0.99 * _cosine(done))
             chosen = np.sort(rng.choice(training, size=batch, replace=len(training) < batch))
             pixels = torch.from_numpy(images[chosen]).permute(0, 3, 1, 2)
             loss = reconstruction_loss(tokenizer(pixels), pixels)
