@@ -95,7 +95,9 @@ def _model(options: Model, policy: CosmosPolicy) -> dict[str, Any]:
     with torch.inference_mode():
         stages = {
             "encode": measure(lambda: policy.encode(observation), policy.device, options.runs),
-            "network_call": measure(lambda: policy.network(latents, times, scene.text, mask), policy.device, options.runs),
+            "network_call": measure(
+                lambda: policy.network(latents, times, scene.text, mask), policy.device, options.runs
+            ),
             f"chunk_{config.steps.action}_steps": measure(lambda: policy.propose(scene), policy.device, options.runs),
             f"future_{config.steps.future}_steps": measure(
                 lambda: policy.imagine(scene, proposals, 1), policy.device, options.runs
@@ -113,7 +115,9 @@ def _model(options: Model, policy: CosmosPolicy) -> dict[str, Any]:
         table.add_row(name, f"{timing.median_s * 1e3:.1f}", f"{timing.p99_s * 1e3:.1f}")
     console = Console(stderr=True)
     console.print(table)
-    console.print(f"network: {rate:.3f} TFLOP/s, {rate / ceiling:.0%} of a large matrix product ({ceiling:.3f} TFLOP/s)")
+    console.print(
+        f"network: {rate:.3f} TFLOP/s, {rate / ceiling:.0%} of a large matrix product ({ceiling:.3f} TFLOP/s)"
+    )
     return {
         "size": config.size,
         "device": machine,
@@ -135,10 +139,16 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
     planner = BestOfN(policy, policy, options.candidates, options.futures, options.values)
     plans = []
     batched = measure(lambda: plans.append(planner.decide(observation, 0)), policy.device, options.runs, warm_up=1)
-    serial = measure(lambda: decide_serially(planner, observation, 0), policy.device, max(2, options.runs // 2), warm_up=0)
+    serial = measure(
+        lambda: decide_serially(planner, observation, 0), policy.device, max(2, options.runs // 2), warm_up=0
+    )
     stages = {name: float(np.median([plan.stages[name] for plan in plans])) for name in plans[0].stages}
     machine = describe_machine(policy.device)
-    table = Table("stage", "median [ms]", title=f"best of {options.candidates} x {options.futures} x {options.values} on {machine}")
+    table = Table(
+        "stage",
+        "median [ms]",
+        title=f"best of {options.candidates} x {options.futures} x {options.values} on {machine}",
+    )
     for name, seconds in stages.items():
         table.add_row(name, f"{seconds * 1e3:.1f}")
     console = Console(stderr=True)

@@ -95,7 +95,9 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         f"{len(held_out)} held out, {len(broken)} left out"
     )
     start_at_mean(policy, mixture)
-    objective = ObjectiveConfig(value_input=options.value_input, action_weight=options.action_weight, reduce="predicted", scale=1.0)
+    objective = ObjectiveConfig(
+        value_input=options.value_input, action_weight=options.action_weight, reduce="predicted", scale=1.0
+    )
     optimiser = OptimiserConfig(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=options.seed
     )
@@ -105,7 +107,12 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     trainer.run()
     plot_curves(options.out / CURVES_FILE, options.out / "curves.png")
     (options.out / "training.json").write_text(json.dumps(asdict(options), indent=2, default=str) + "\n")
-    summary = {"checkpoint": str(options.out), "steps": trainer.step, "seconds": round(time.monotonic() - started, 1), **trainer.validate()}
+    summary = {
+        "checkpoint": str(options.out),
+        "steps": trainer.step,
+        "seconds": round(time.monotonic() - started, 1),
+        **trainer.validate(),
+    }
     print(json.dumps(summary) if options.json else f"wrote {options.out}: {summary}")
     return 0
 
@@ -118,6 +125,8 @@ def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
     """
     held = max(1, round(count * share)) if share > 0 else 0
     if held >= count:
-        raise DatasetError(f"{count} episodes can't be split with {share:.0%} held out. Collect more, or use --held-out 0.")
+        raise DatasetError(
+            f"{count} episodes can't be split with {share:.0%} held out. Collect more, or use --held-out 0."
+        )
     order = np.random.default_rng(seed).permutation(count)
     return sorted(order[held:].tolist()), sorted(order[:held].tolist())

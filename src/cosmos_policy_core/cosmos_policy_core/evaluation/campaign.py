@@ -54,7 +54,9 @@ def evaluate(campaign: Campaign, seeds: Sequence[int], workers: int) -> Iterator
         yield from map(_Worker.run, seeds)
         return
     context = multiprocessing.get_context("spawn")  # neither a renderer nor a thread pool survives a fork
-    with ProcessPoolExecutor(min(workers, len(seeds)), context, initializer=_Worker.start, initargs=(campaign,)) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(seeds)), context, initializer=_Worker.start, initargs=(campaign,)
+    ) as pool:
         futures = [pool.submit(_Worker.run, seed) for seed in seeds]
         try:
             for future in as_completed(futures):
@@ -132,10 +134,20 @@ class _Worker:
         if campaign.planner == "direct":
             cls.planner = Direct(policy, campaign.steps)
         else:
-            world = policy if campaign.planning_checkpoint is None else CosmosPolicy.from_pretrained(campaign.planning_checkpoint)
+            world = (
+                policy
+                if campaign.planning_checkpoint is None
+                else CosmosPolicy.from_pretrained(campaign.planning_checkpoint)
+            )
             world.check(contract)
             cls.planner = BestOfN(
-                policy, world, campaign.candidates, campaign.futures, campaign.values, campaign.aggregation, campaign.steps
+                policy,
+                world,
+                campaign.candidates,
+                campaign.futures,
+                campaign.values,
+                campaign.aggregation,
+                campaign.steps,
             )
         cls.environment = make_cell(contract, render=False, max_episode_steps=10 * campaign.max_steps)
         cls.instruction = cls.environment.unwrapped.cell.settings.instruction

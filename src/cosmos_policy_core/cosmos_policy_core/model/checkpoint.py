@@ -44,9 +44,13 @@ def save_policy(policy: CosmosPolicy, folder: Path) -> None:
     """Write a checkpoint folder; existing files of an older save are replaced one by one, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     policy.config.save(folder)
-    network = {PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()}
+    network = {
+        PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()
+    }
     _save(network, folder / MODEL_FILE)
-    tokenizer = {name: tensor.detach().cpu().contiguous() for name, tensor in _module(policy.tokenizer).state_dict().items()}
+    tokenizer = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in _module(policy.tokenizer).state_dict().items()
+    }
     _save(tokenizer, folder / TOKENIZER_FILE)
     policy.statistics.save(folder / STATISTICS_FILE)
     policy.text.save(folder)
@@ -120,9 +124,13 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], path: Path) -> 
             "The file belongs to another model size or version; take config.json and weights from the same export."
         )
     module.load_state_dict(weights)
-    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()]
+    broken = [
+        name for name, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()
+    ]
     if broken:
-        raise CheckpointError(f"{path}: {broken[0]} holds NaN or infinity. The training diverged or the file is damaged.")
+        raise CheckpointError(
+            f"{path}: {broken[0]} holds NaN or infinity. The training diverged or the file is damaged."
+        )
 
 
 def identity(folder: Path) -> str:

@@ -253,12 +253,8 @@ class CosmosPolicy:
         for start in range(0, len(seeds), self.max_batch):
             part = seeds[start : start + self.max_batch]
             noise = start_noise(part, self.config.latent_shape, self.config.schedule.sigma_max, self.device)
-            condition = Condition(
-                clean[start : start + len(part)], mask.expand(len(part), -1), text.expand(len(part))
-            )
-            parts.append(
-                generate(self.network, condition, noise, steps, self.config.prediction, self.config.schedule)
-            )
+            condition = Condition(clean[start : start + len(part)], mask.expand(len(part), -1), text.expand(len(part)))
+            parts.append(generate(self.network, condition, noise, steps, self.config.prediction, self.config.schedule))
         sampled = torch.cat(parts)
         if not torch.isfinite(sampled).all():
             raise ModelError(
@@ -299,10 +295,13 @@ class CosmosPolicy:
         image = observation.images.get(camera)
         if image is None:
             given = ", ".join(observation.images) or "none"
-            raise ObservationError(f"observation: camera {camera} is missing (given: {given}). Send every camera of the contract.")
+            raise ObservationError(
+                f"observation: camera {camera} is missing (given: {given}). Send every camera of the contract."
+            )
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
             raise ObservationError(
-                f"observation: image of {camera} is {image.dtype} {image.shape}; it must be uint8 (height, width, 3) RGB."
+                f"observation: image of {camera} is {image.dtype} {image.shape}; "
+                "it must be uint8 (height, width, 3) RGB."
             )
         return image
 

@@ -56,7 +56,9 @@ class TextEmbeddings:
         try:
             return cls(load_file(path))
         except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{path}: text embeddings can't be read ({error}). Export the checkpoint again.") from error
+            raise CheckpointError(
+                f"{path}: text embeddings can't be read ({error}). Export the checkpoint again."
+            ) from error
 
     @classmethod
     def hashed(cls, instructions: Iterable[str], tokens: int, channels: int) -> TextEmbeddings:

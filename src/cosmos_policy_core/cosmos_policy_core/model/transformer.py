@@ -7,6 +7,7 @@ configuration; every field that a small CPU model may choose differently says so
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -284,7 +285,7 @@ class DiffusionTransformer(nn.Module):
         self.x_embedder = PatchEmbed(config)
         self.t_embedder = nn.Sequential(TimeFeatures(config.model_channels, config.time_scale), TimeMLP(config))
         self.t_embedding_norm = RMSNorm(config.model_channels)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_blocks))
+        self.blocks: Iterable[Block] = nn.ModuleList(Block(config) for _ in range(config.num_blocks))  # type: ignore[assignment]
         self.final_layer = FinalLayer(config)
         self.vector_frames: VectorFrames | None = None
         self.position_embedding: nn.Parameter | None = None
@@ -296,11 +297,11 @@ class DiffusionTransformer(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.x_embedder.proj[1].weight.dtype
+        return self.t_embedding_norm.weight.dtype
 
     @property
     def device(self) -> torch.device:
-        return self.x_embedder.proj[1].weight.device
+        return self.t_embedding_norm.weight.device
 
     def encode_text(self, embedding: Tensor) -> TextContext:
         """Project an instruction embedding (B, L, C) for all blocks. Padding is attended, as in training."""
@@ -355,9 +356,7 @@ class DiffusionTransformer(nn.Module):
             out = self.vector_frames.project(tokens, out)
         p = self.config.patch_spatial
         # Output patches are ordered (p1, p2, channel), unlike input patches (channel, p1, p2).
-        return rearrange(
-            out, "b t (h w) (p1 p2 c) -> b c t (h p1) (w p2)", h=grid[1], w=grid[2], p1=p, p2=p
-        ).float()
+        return rearrange(out, "b t (h w) (p1 p2 c) -> b c t (h p1) (w p2)", h=grid[1], w=grid[2], p1=p, p2=p).float()
 
     def _patchify(self, x: Tensor, condition_mask: Tensor, padding_mask: Tensor | None) -> Tensor:
         """(B, T, N, patch): latent, condition-mask and padding-mask channels of every patch."""
@@ -373,7 +372,7 @@ class DiffusionTransformer(nn.Module):
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw fresh weights: scaled normal, residual gates and outputs at zero, so that every block starts as identity."""
+        """Draw fresh weights: scaled normal; residual gates and outputs zero, so that blocks start as identity."""
         for name, parameter in self.named_parameters():
             if name.endswith("norm.weight"):
                 parameter.fill_(1.0)

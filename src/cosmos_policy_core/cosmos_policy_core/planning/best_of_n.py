@@ -40,14 +40,20 @@ def choose(values: ArrayLike, scheme: str = "majority_mean") -> Decision:
     """
     table = np.asarray(values, dtype=np.float64)
     if table.ndim != 3 or table.shape[0] == 0 or table[0].size == 0:
-        raise ModelError(f"values have shape {table.shape}, not (candidates, futures, members). Score at least one candidate.")
+        raise ModelError(
+            f"values have shape {table.shape}, not (candidates, futures, members). Score at least one candidate."
+        )
     flat = table.reshape(table.shape[0], -1)
     valued = np.isfinite(flat).all(axis=1)
     if not valued.any():
-        raise ModelError(f"none of the {len(flat)} candidates has a full set of values. Read the scorers' log for the cause.")
+        raise ModelError(
+            f"none of the {len(flat)} candidates has a full set of values. Read the scorers' log for the cause."
+        )
     totals = np.full(len(flat), np.nan)
     totals[valued] = np.asarray(aggregate(flat[valued].T, scheme), dtype=np.float64)
     if not np.isfinite(totals).any():
-        raise ModelError(f"'{scheme}' of {flat.shape[1]} value(s) is undefined. Use more futures or members, or another scheme.")
+        raise ModelError(
+            f"'{scheme}' of {flat.shape[1]} value(s) is undefined. Use more futures or members, or another scheme."
+        )
     ranking = np.where(np.isfinite(totals), totals, -np.inf)
     return Decision(index=int(np.argmax(ranking)), candidate_values=totals)

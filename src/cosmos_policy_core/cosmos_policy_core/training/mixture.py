@@ -61,7 +61,13 @@ class Mixture:
         """Stack (episode, step) samples into a batch."""
         layout, horizon = self.config.layout, self.config.horizon
         latents = torch.zeros(len(chosen), *self.config.latent_shape)
-        rows: dict[str, list[torch.Tensor]] = {"proprio": [], "future_proprio": [], "actions": [], "value": [], "text": []}
+        rows: dict[str, list[torch.Tensor]] = {
+            "proprio": [],
+            "future_proprio": [],
+            "actions": [],
+            "value": [],
+            "text": [],
+        }
         for index, (episode, step) in enumerate(chosen):
             future = future_step(step, horizon, len(episode))
             latents[index, :, list(layout.images)] = episode.latents[step].float().transpose(0, 1)
@@ -72,7 +78,9 @@ class Mixture:
             rows["actions"].append(episode.actions[steps])
             rows["value"].append(episode.values[future])
             rows["text"].append(self.text[episode.instruction])
-        return Batch(latents=latents, kind=torch.tensor(kinds), **{name: torch.stack(row) for name, row in rows.items()})
+        return Batch(
+            latents=latents, kind=torch.tensor(kinds), **{name: torch.stack(row) for name, row in rows.items()}
+        )
 
     def _draw(self, kind: int, rng: np.random.Generator) -> tuple[EncodedEpisode, int]:
         failed = kind != POLICY and bool(self.failures) and rng.random() < self.mixture.failure_share

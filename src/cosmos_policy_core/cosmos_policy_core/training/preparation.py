@@ -14,11 +14,10 @@ from rich.progress import track
 
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
-from cosmos_policy_core.model.config import PolicyConfig, nano
+from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer
-from cosmos_policy_core.model.transformer import DiffusionTransformer
+from cosmos_policy_core.model.untrained import nano_for, untrained_policy
 from cosmos_policy_core.training.encoded import (
     EncodedEpisode,
     demonstration_statistics,
@@ -59,34 +58,18 @@ def prepare(options: Options, contract: Embodiment) -> tuple[CosmosPolicy, list[
         The policy, the encoded episodes, and one sentence per episode that was left out.
     """
     episodes, broken = read_episodes(options.data, contract)
-    config = nano(
-        tuple(camera.name for camera in contract.cameras),
-        action_dim=contract.action_dim,
-        proprio_dim=contract.proprio_dim,
-        horizon=contract.chunk_horizon,
-    )
+    config = nano_for(contract)
     images = prepare_all(episodes, contract, config, options.workers)
-    policy = CosmosPolicy(
-        config=config,
-        network=fresh_network(config, options.seed),
-        tokenizer=_tokenizer(options, config, images),
-        statistics=demonstration_statistics(episodes, contract, options.smallest_range),
-        text=TextEmbeddings.hashed(
-            sorted({episode.instruction for episode in episodes}),
-            config.text.tokens,
-            config.transformer.crossattn_emb_channels,
-        ),
-        contract=contract,
+    policy = untrained_policy(
+        contract,
+        {episode.instruction for episode in episodes},
+        config,
+        _tokenizer(options, config, images),
+        demonstration_statistics(episodes, contract, options.smallest_range),
+        options.seed,
     )
     pairs = track(list(zip(episodes, images, strict=True)), description="latents")
     return policy, [encode_episode(episode, pixels, policy, options.gamma) for episode, pixels in pairs], broken
-
-
-def fresh_network(config: PolicyConfig, seed: int) -> DiffusionTransformer:
-    """Make a network with weights drawn from a seed."""
-    network = DiffusionTransformer(config.transformer)
-    network.initialise(torch.Generator().manual_seed(seed))
-    return network
 
 
 def _tokenizer(options: Options, config: PolicyConfig, images: Sequence[NDArray[np.uint8]]) -> ImageTokenizer:

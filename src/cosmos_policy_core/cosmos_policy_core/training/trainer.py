@@ -84,17 +84,24 @@ class Trainer:
     def run(self, save_every: float = 120.0, validate_every: int = 1000, log_every: int = 50) -> None:
         """Train to the last step; saves state every `save_every` seconds and at the end, then exports the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         saved, totals, note = time.monotonic(), _Running(), ""
         with Progress(*columns) as progress:
             task = progress.add_task("training", total=self.options.steps, completed=self.step, note="")
             while self.step < self.options.steps:
-                totals.add(self._train_step())
-                self.step += 1
+                totals.add(self.advance())
                 if self.step % log_every == 0:
                     means = totals.take()
                     self._log(means)
-                    note = f"loss {means['loss']:.3f}  action L1 {means.get('demo_sample_action_l1_loss', math.nan):.3f}"
+                    note = (
+                        f"loss {means['loss']:.3f}  action L1 {means.get('demo_sample_action_l1_loss', math.nan):.3f}"
+                    )
                 if self.step % validate_every == 0 or self.step == self.options.steps:
                     self._log({f"held_out_{name}": value for name, value in self.validate().items()})
                 if time.monotonic() - saved > save_every:
@@ -104,7 +111,8 @@ class Trainer:
         self.save_state()
         self.export(self.folder)
 
-    def _train_step(self) -> Mapping[str, float]:
+    def advance(self) -> Mapping[str, float]:
+        """Make one optimiser step and return its numbers: loss, gradient norm, latent L1 per kind and modality."""
         batch = self.mixture.batch(self.step, self.options.batch_size).to(self.policy.device)
         generator = torch.Generator().manual_seed(_stream(self.options.seed, self.step))
         config = self.policy.config
@@ -118,6 +126,7 @@ class Trainer:
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.options.clip_norm)
         self.adam.step()
         self._update_average()
+        self.step += 1
         return {"loss": loss.total.item(), "grad_norm": norm.item(), **describe(loss, batch.kind, config.layout)}
 
     @torch.no_grad()
@@ -166,6 +175,7 @@ class Trainer:
 
     def save_state(self) -> None:
         """Write everything a resumed run needs, atomically."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / STATE_FILE
         partial = path.with_suffix(".partial")
         state = {
