@@ -236,6 +236,9 @@ class CosmosPolicy:
         clean = latents.to(self.device).clone()
         side = self.config.image_size
         black = torch.full((1, layout.frames, 3, side, side), -1.0, device=self.device, dtype=self.network.dtype)
+        if scene is not None and scene.images is not None:
+            seen = scene.images.to(self.device).movedim(-1, -3)
+            black[:, list(layout.images)] = to_model_range(seen, self.network.dtype)
         blank = self.tokenizer.encode_stills(black, layout.future_proprio + 1).float()
         for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
             clean[:, :, index] = blank[:, :, index]

@@ -131,7 +131,7 @@ class ImageTokenizer(nn.Module):
 
     def _to_model(self, images: Tensor) -> Tensor:
         images = images.to(self.latent_mean.dtype) / 127.5 - 1 if images.dtype == torch.uint8 else images
-        return images.to(self.latent_mean.dtype).contiguous(memory_format=torch.channels_last)
+        return images.to(self.latent_mean.dtype)
 
 
 class ResidualBlock(nn.Module):

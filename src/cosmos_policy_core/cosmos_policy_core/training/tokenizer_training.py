@@ -73,7 +73,7 @@ def _train(
     training = order[len(held_out) :]
     with torch.random.fork_rng(devices=[]):  # layer initialisation draws from the global generator only
         torch.manual_seed(seed)
-        tokenizer = ImageTokenizer(image_size=images.shape[1]).to(memory_format=torch.channels_last)
+        tokenizer = ImageTokenizer(image_size=images.shape[1])
     optimiser = torch.optim.AdamW(tokenizer.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     columns = [TextColumn("tokenizer"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()]
     start, step, smooth = time.monotonic(), 0, None
