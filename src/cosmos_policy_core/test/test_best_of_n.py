@@ -16,7 +16,7 @@ def _constant(*values: float) -> np.ndarray:
 def test_the_candidate_with_the_highest_value_is_chosen() -> None:
     decision = choose(_constant(0.2, 0.9, 0.5))
     assert decision.index == 1
-    np.testing.assert_allclose(decision.candidate_values, [0.2, 0.9, 0.5])
+    np.testing.assert_allclose(decision.candidate_values, [0.2, 0.9, 0.5], rtol=1e-6)
 
 
 def test_a_tie_keeps_the_first_candidate() -> None:

@@ -1,0 +1,153 @@
+"""Take observations from live topics, decoding only what is used.
+
+Subscriptions are raw: between two plans a camera costs the node a copy of bytes per frame and no decoding.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import ObservationError
+from cosmos_policy_msgs.msg import Observation
+from rclpy.callback_groups import CallbackGroup
+from rclpy.clock import Clock
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rclpy.time import Time
+from sensor_msgs.msg import Image, JointState
+
+from cosmos_policy.errors import ObservationUnavailable
+from cosmos_policy.messages import image_problem
+from cosmos_policy.qos import SENSOR_DATA
+
+# What the vendor's driver publishes for every joint when its bus read failed. It looks like a pose.
+FAILED_READ = -np.pi
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The newest message of one topic, still serialized, and when it came [node clock]."""
+
+    data: bytes
+    received: Time
+
+
+class ObservationBuffer:
+    """Keep the newest image of every camera and the newest joint states of every arm.
+
+    Thread-safe: messages may be stored from any thread while an observation is taken in another.
+    """
+
+    def __init__(self, contract: Embodiment) -> None:
+        self._contract = contract
+        self._samples: dict[str, Sample] = {}
+        self._lock = threading.Lock()
+
+    def subscribe(self, node: Node, group: CallbackGroup) -> None:
+        """Subscribe to every camera and arm of the contract, for as long as the node lives."""
+        topics: list[tuple[str, type]] = [(camera.topic, Image) for camera in self._contract.cameras]
+        topics += [(arm.state_topic, JointState) for arm in self._contract.arms]
+        for topic, kind in topics:
+            keep = partial(self._keep, topic, node.get_clock())
+            node.create_subscription(kind, topic, keep, SENSOR_DATA, raw=True, callback_group=group)
+
+    def _keep(self, topic: str, clock: Clock, data: bytes) -> None:
+        self.store(topic, data, clock.now())
+
+    def store(self, topic: str, data: bytes, received: Time) -> None:
+        """Keep a serialized message as the newest of its topic."""
+        with self._lock:
+            self._samples[topic] = Sample(data, received)
+
+    def take(self, instruction: str, now: Time, since: Time | None = None) -> Observation:
+        """Decode the newest messages into one observation.
+
+        Args:
+            instruction: the task in words.
+            now: time on the node clock, against which ages are judged.
+            since: refuse images acquired earlier, for example while the arms still moved.
+
+        Raises:
+            ObservationUnavailable: a topic is silent, late or carries numbers that cannot be used; names it.
+        """
+        with self._lock:
+            samples = dict(self._samples)
+        message = Observation(instruction=instruction, camera_names=list(self._contract.camera_names))
+        message.header.frame_id = self._contract.name
+        self._take_joints(message, samples, now)
+        message.images = self._take_images(samples, now, since)
+        return message
+
+    def _take_joints(self, message: Observation, samples: dict[str, Sample], now: Time) -> None:
+        states: dict[str, dict[str, float]] = {}
+        youngest: Time | None = None
+        for arm in self._contract.arms:
+            sample = _sample(samples, arm.state_topic, "joint states", now, self._contract.state_timeout)
+            state: JointState = deserialize_message(sample.data, JointState)
+            _refuse_failed_read(state, arm.state_topic)
+            states[arm.name] = dict(zip(state.name, state.position, strict=False))
+            stamp = Time.from_msg(state.header.stamp, clock_type=now.clock_type)
+            youngest = stamp if youngest is None or stamp > youngest else youngest
+        try:
+            message.proprio = self._contract.proprio_from_states(states).tolist()
+        except ObservationError as error:
+            raise ObservationUnavailable(str(error)) from error
+        message.joint_names = list(self._contract.joint_names)
+        if youngest is not None:
+            message.header.stamp = youngest.to_msg()
+
+    def _take_images(self, samples: dict[str, Sample], now: Time, since: Time | None) -> list[Image]:
+        limit = self._contract.image_max_age
+        images = []
+        for camera in self._contract.cameras:
+            # Freshness is judged by the acquisition stamp below; a sample whose arrival is older cannot pass it.
+            sample = _sample(samples, camera.topic, "frame", now, limit)
+            image: Image = deserialize_message(sample.data, Image)
+            problem = image_problem(image, camera.width, camera.height, camera.encoding)
+            if problem is not None:
+                raise ObservationUnavailable(f"{camera.topic}: {problem}. Make camera and contract agree.")
+            acquired = Time.from_msg(image.header.stamp, clock_type=now.clock_type)
+            age = (now - acquired).nanoseconds * 1e-9
+            if age > limit:
+                raise ObservationUnavailable(
+                    f"waiting for {camera.topic}: the newest frame was acquired {age:.2f} s ago{_clock_hint(age)}"
+                )
+            if age < -limit:
+                raise ObservationUnavailable(
+                    f"{camera.topic}: the newest frame is stamped {-age:.2f} s in the future{_clock_hint(age)}"
+                )
+            if since is not None and acquired < since:
+                raise ObservationUnavailable(f"waiting for {camera.topic}: no frame since the arms came to rest")
+            images.append(image)
+        return images
+
+
+def _clock_hint(age: float) -> str:
+    """Name the usual cause of an absurd age [s]."""
+    return ". Set use_sim_time alike in all nodes." if not -1.0 < age < 3600.0 else ""
+
+
+def _sample(samples: dict[str, Sample], topic: str, what: str, now: Time, limit: float) -> Sample:
+    sample = samples.get(topic)
+    if sample is None:
+        raise ObservationUnavailable(f"waiting for {topic}: no {what} yet. Is its node running?")
+    silence = (now - sample.received).nanoseconds * 1e-9
+    if silence > limit:
+        raise ObservationUnavailable(f"waiting for {topic}: last {what} {silence:.1f} s ago")
+    return sample
+
+
+def _refuse_failed_read(state: JointState, topic: str) -> None:
+    position = np.asarray(state.position, dtype=np.float64)
+    if position.size == 0 or not np.isfinite(position).all():
+        raise ObservationUnavailable(f"{topic}: a joint position is not a number. Check the arm's bus.")
+    # The fingers are derived from the gripper motor, so only the motors carry the mark.
+    motors = [value for name, value in zip(state.name, position, strict=False) if not name.endswith("_finger")]
+    if motors and np.allclose(motors, FAILED_READ, atol=1e-3):
+        raise ObservationUnavailable(
+            f"{topic}: every joint reads -pi, the mark of a failed bus read. Check the arm's bus."
+        )

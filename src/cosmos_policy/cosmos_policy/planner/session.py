@@ -1,0 +1,152 @@
+"""What all phases of a task share: interruptions, bounded waiting, asking services, feedback to the client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cosmos_policy_msgs.action import RunTask
+from cosmos_policy_msgs.msg import PlanReport
+from rclpy.action import ActionClient
+from rclpy.action.server import ServerGoalHandle
+from rclpy.client import Client
+from rclpy.node import Node
+
+from cosmos_policy.observations import ObservationBuffer
+from cosmos_policy.planner.pulse import Pulse
+from cosmos_policy.planner.settings import PlannerSettings
+from cosmos_policy.planner.success import SuccessWatch
+
+Result = RunTask.Result
+Feedback = RunTask.Feedback
+
+
+class TaskEnd(Exception):
+    """Ends the task with one of RunTask's termination constants."""
+
+    def __init__(self, termination: int, message: str = "") -> None:
+        super().__init__(message)
+        self.termination = termination
+
+
+@dataclass
+class Situation:
+    """What can end a task from outside; the node keeps it up to date."""
+
+    stopped: bool = False  # the emergency stop is latched
+    closing: bool = False  # the planner is being deactivated
+
+
+@dataclass(frozen=True)
+class Links:
+    """What a task talks to."""
+
+    node: Node
+    settings: PlannerSettings
+    observations: ObservationBuffer
+    pulse: Pulse
+    success: SuccessWatch
+    situation: Situation
+    policy: Client
+    scorers: tuple[Client, ...]
+    executor: ActionClient
+    publish_report: Callable[[PlanReport], None]
+
+
+class Session:
+    """One accepted goal, from the side of its client."""
+
+    def __init__(self, links: Links, goal: ServerGoalHandle) -> None:
+        self.links = links
+        self.settings = links.settings
+        self.request: RunTask.Goal = goal.request
+        self.feedback = Feedback()
+        self._goal = goal
+        self._began = links.node.get_clock().now()
+
+    def check(self) -> None:
+        """Raise when the task must end; called at every look of every wait."""
+        if self._goal.is_cancel_requested:
+            raise TaskEnd(Result.CANCELLED, "cancelled by the client; the arms hold.")
+        if self.links.situation.stopped:
+            raise TaskEnd(Result.EMERGENCY_STOP, "/emergency_stop is latched. Clear the cause, then lower the stop.")
+        if self.links.situation.closing:
+            raise TaskEnd(Result.SHUTDOWN, "the planner is being deactivated. Activate it and send the goal again.")
+        if self.links.success.succeeded:
+            raise TaskEnd(Result.SUCCEEDED)
+        limit = self.request.max_duration
+        if 0 < limit <= self.elapsed():
+            raise TaskEnd(Result.BUDGET_SPENT, f"max_duration of {limit} s is over without success.{self.left_over()}")
+
+    def elapsed(self) -> float:
+        """Node time since the goal began [s]."""
+        return (self.links.node.get_clock().now() - self._began).nanoseconds * 1e-9
+
+    def left_over(self) -> str:
+        """Explain a missing success by one that was never taken back, or return an empty string."""
+        if not self.links.success.left_over:
+            return ""
+        return " /task_success has been true since before the task. Reset the cell first."
+
+    async def ask(self, client: Client, request: Any, phase: int, timeout: float, termination: int) -> Any:
+        """Call a service: wait for it to be there and ready, then for the answer, both bounded.
+
+        Args:
+            phase: what to show while the answer is awaited.
+            timeout: wall time for the answer [s].
+            termination: how the task ends when there is none.
+        """
+        name = client.srv_name
+        deadline = time.monotonic() + self.settings.server_timeout
+        while True:
+            await self.server(client.service_is_ready, name, termination)
+            self.show(phase)
+            answer = client.call_async(request)
+            answer.add_done_callback(self.links.pulse.wake)
+            try:
+                answered = await self.links.pulse.until(
+                    lambda: answer.done() or not client.service_is_ready(), timeout, self.check
+                )
+            finally:
+                client.remove_pending_request(answer)
+            if not answer.done():
+                what = f"gave no answer within {timeout} s" if not answered else "went away while answering"
+                raise TaskEnd(termination, f"{name}: the service {what}. Read its node's log.")
+            response = answer.result()
+            if response.status != type(response).NOT_READY or time.monotonic() > deadline:
+                return response
+            self.wait_for(f"{name}: {response.message}")
+            await self.links.pulse.until(lambda: False, 0.2, self.check)
+
+    async def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
+        """Wait for a server to appear; the task ends with `termination` when it does not."""
+        if ready():
+            return
+        self.wait_for(f"{name}: not there yet. Is its node running and active?")
+        if not await self.links.pulse.until(ready, self.settings.server_timeout, self.check):
+            raise TaskEnd(
+                termination,
+                f"{name}: not there within {self.settings.server_timeout} s. Start its node, or activate it.",
+            )
+
+    def show(self, phase: int, step: int = 0, steps: int = 0) -> None:
+        """Show a phase to the client."""
+        self.feedback.phase = phase
+        self.feedback.step, self.feedback.steps = step, steps
+        self.feedback.waiting_for = ""
+        self._publish()
+
+    def wait_for(self, reason: str) -> None:
+        """Show and log what the task waits for; repeats are silent."""
+        if self.feedback.phase == Feedback.WAITING and self.feedback.waiting_for == reason:
+            return
+        self.links.node.get_logger().info(reason)
+        self.feedback.phase = Feedback.WAITING
+        self.feedback.waiting_for = reason
+        self._publish()
+
+    def _publish(self) -> None:
+        if self._goal.is_active:
+            self._goal.publish_feedback(self.feedback)

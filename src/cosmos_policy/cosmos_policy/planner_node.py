@@ -1,0 +1,190 @@
+"""The planner: carry out an instruction chunk by chunk."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.planning.aggregate import SCHEMES
+from cosmos_policy_msgs.action import ExecuteChunk, RunTask
+from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
+from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from std_msgs.msg import Bool
+
+from cosmos_policy import emergency_stop
+from cosmos_policy.managed_node import ManagedNode
+from cosmos_policy.observations import ObservationBuffer
+from cosmos_policy.planner.pulse import Pulse
+from cosmos_policy.planner.session import Links, Result, Situation
+from cosmos_policy.planner.settings import PlannerSettings
+from cosmos_policy.planner.success import SuccessWatch
+from cosmos_policy.planner.task import run_task
+from cosmos_policy.qos import LATCHED, REPORTS
+from cosmos_policy.running import run
+
+END_TIMEOUT = 2.5  # [s] for a running task to end when the node is deactivated
+
+
+class PlannerNode(ManagedNode):
+    """Perceive, plan and execute until the task is done, cancelled or out of budget.
+
+    Action /run_task (RunTask), one goal at a time; a second one ends as BUSY. Publishes every decision on /plan_report.
+    Arms rest while a plan is made. A success counts when /task_success reports it after the goal began.
+
+    A goal is a coroutine; the executor's threads only carry messages. Topics, services and actions are opened once and
+    kept in every state: rclpy's executor does not survive what it spins being destroyed.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("planner", **options)
+        self._embodiment: str = self.declare("embodiment", "aloha", "Contract: a name that ships, or a YAML file.")
+        self._settings = self._declare_settings()
+        self._situation = Situation(closing=True)
+        self._success = SuccessWatch()
+        self._turn = threading.Lock()
+        self._stop_stamp = 0
+        self._observations: ObservationBuffer | None = None
+        self._sensors, self._answers = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
+        self._pulse = Pulse(self)
+        self._listen("/task_success", self._success.report)
+        self._listen(emergency_stop.TOPIC, self._on_stop)
+        self._reports = self.create_publisher(PlanReport, "/plan_report", REPORTS)
+        self._policy = self._client(ProposeChunks, f"{self._settings.policy}/propose_chunks")
+        self._scorers = tuple(self._client(ScoreChunks, f"{name}/score_chunks") for name in self._settings.scorers)
+        self._executor_client = ActionClient(self, ExecuteChunk, "/execute_chunk", callback_group=self._answers)
+        self._server = ActionServer(
+            self,
+            RunTask,
+            "/run_task",
+            self._execute,
+            callback_group=self._answers,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+        )
+
+    def _declare_settings(self) -> PlannerSettings:
+        default = PlannerSettings()
+        one: dict[str, Any] = {"minimum": 1}
+        some: dict[str, Any] = {"minimum": 1e-3}
+        return PlannerSettings(
+            planner=self.declare("planner", default.planner, "How to choose a chunk.", choices=("direct", "best_of_n")),
+            candidates=self.declare("candidates", default.candidates, "Chunks to choose among.", **one),
+            futures=self.declare("futures", default.futures, "Imagined futures per chunk.", **one),
+            values=self.declare("values", default.values, "Value predictions per future.", **one),
+            aggregation=self.declare("aggregation", default.aggregation, "Values to one score.", choices=SCHEMES),
+            proposal_steps=self.declare("proposal_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
+            future_steps=self.declare("future_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
+            value_steps=self.declare("value_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
+            policy=self.declare("policy", default.policy, "Name of the policy node."),
+            scorers=tuple(self.declare("scorers", list(default.scorers), "Names of the scoring nodes.")),
+            imagined_images=self.declare("imagined_images", False, "Report the chosen candidate's imagined images."),
+            observation_timeout=self.declare(
+                "observation_timeout",
+                default.observation_timeout,
+                "Wall time to wait for cameras and arms [s].",
+                **some,
+            ),
+            server_timeout=self.declare(
+                "server_timeout", default.server_timeout, "Wall time to wait for a node to appear [s].", **some
+            ),
+            policy_timeout=self.declare(
+                "policy_timeout", default.policy_timeout, "Wall time of one proposal [s].", **some
+            ),
+            scoring_timeout=self.declare(
+                "scoring_timeout", default.scoring_timeout, "Wall time of one scoring [s].", **some
+            ),
+            execution_timeout=self.declare(
+                "execution_timeout", default.execution_timeout, "Silence of the executor that ends a task [s].", **some
+            ),
+            success_grace=self.declare(
+                "success_grace", default.success_grace, "Wall time to wait for a last success report [s].", minimum=0.0
+            ),
+        )
+
+    def configure(self) -> None:
+        """Read the contract and listen to its robot."""
+        if self._observations is None:
+            observations = ObservationBuffer(Embodiment.load(self._embodiment))
+            observations.subscribe(self, self._sensors)
+            self._observations = observations
+
+    def activate(self) -> None:
+        """Accept goals."""
+        self._situation.closing = False
+        settings = self._settings
+        self.get_logger().info(f"/run_task is served: {settings.planner}, {settings.proposals} candidate(s)")
+
+    def deactivate(self) -> None:
+        """End a running task, with the arms held."""
+        self._situation.closing = True
+        if self._turn.acquire(timeout=END_TIMEOUT):
+            self._turn.release()
+        else:
+            self.get_logger().warning("the running task did not end in time; the executor holds the arms on its own")
+
+    # Parts --------------------------------------------------------------------------------------------------------
+
+    def _client(self, kind: type, name: str) -> Any:
+        return self.create_client(kind, name, callback_group=self._answers)
+
+    def _listen(self, topic: str, take: Callable[..., None]) -> None:
+        self.create_subscription(Bool, topic, take, LATCHED, callback_group=self._sensors)
+
+    def _links(self, observations: ObservationBuffer) -> Links:
+        return Links(
+            node=self,
+            settings=self._settings,
+            observations=observations,
+            pulse=self._pulse,
+            success=self._success,
+            situation=self._situation,
+            policy=self._policy,
+            scorers=self._scorers,
+            executor=self._executor_client,
+            publish_report=self._reports.publish,
+        )
+
+    def _on_stop(self, message: Bool, info: dict[str, Any]) -> None:
+        # Several nodes may have latched a report; the one published last is the state of the stop.
+        if int(info["source_timestamp"]) >= self._stop_stamp:
+            self._stop_stamp = int(info["source_timestamp"])
+            self._situation.stopped = message.data
+
+    async def _execute(self, goal: ServerGoalHandle) -> RunTask.Result:
+        if self._observations is None or self._situation.closing:
+            return _refuse(
+                goal, Result.SHUTDOWN, f"{self.get_name()} is {self.state}. Activate it, then send the goal."
+            )
+        if not self._turn.acquire(blocking=False):
+            return _refuse(goal, Result.BUSY, "another task is running. Cancel it, or wait for its end.")
+        try:
+            result = await run_task(self._links(self._observations), goal)
+        finally:
+            self._turn.release()
+        self.get_logger().info(result.message or "the task succeeded")
+        if result.termination == Result.SUCCEEDED:
+            goal.succeed()
+        elif result.termination == Result.CANCELLED:
+            goal.canceled()
+        else:
+            goal.abort()
+        return result
+
+
+def _refuse(goal: ServerGoalHandle, termination: int, message: str) -> RunTask.Result:
+    goal.abort()
+    return Result(termination=termination, message=message)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the planner."""
+    return run(PlannerNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

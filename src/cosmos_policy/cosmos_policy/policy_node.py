@@ -1,0 +1,92 @@
+"""The policy: one checkpoint that proposes, imagines and values action chunks."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import torch
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+
+from cosmos_policy.errors import ParameterError
+from cosmos_policy.managed_node import ManagedNode
+from cosmos_policy.policy_queries import PolicyQueries
+from cosmos_policy.running import run
+
+
+class PolicyNode(ManagedNode):
+    """Offer one checkpoint as policy, world model and value function.
+
+    Services ~/propose_chunks (ProposeChunks) and ~/score_chunks (ScoreChunks). One request at a time; later ones wait
+    their turn; in any state but active the answer is NOT_READY. A scorer is this node under another name, with the
+    planning checkpoint.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("policy", **options)
+        self._embodiment: str = self.declare("embodiment", "aloha", "Contract: a name that ships, or a YAML file.")
+        self._checkpoint: str = self.declare("checkpoint", "", "Checkpoint: a folder, or the name of a shipped one.")
+        self._device: str = self.declare("device", "auto", "auto, cpu, cuda or cuda:<index>.")
+        self._threads: int = self.declare("threads", 0, "CPU threads of the network; 0: torch's choice.", minimum=0)
+        self._queries: PolicyQueries | None = None
+        group = MutuallyExclusiveCallbackGroup()  # the policy answers one query at a time
+        self._serving = [
+            self.create_service(ProposeChunks, "~/propose_chunks", self._propose, callback_group=group),
+            self.create_service(ScoreChunks, "~/score_chunks", self._score, callback_group=group),
+        ]
+
+    def configure(self) -> None:
+        """Load the checkpoint and refuse a contract that it was not made for."""
+        if not self._checkpoint:
+            raise ParameterError(f"{self.get_name()}: parameter checkpoint is empty. Give a folder or a shipped name.")
+        if self._threads:
+            torch.set_num_threads(self._threads)
+        policy = CosmosPolicy.from_pretrained(self._checkpoint, device=self._find_device())
+        policy.check(Embodiment.load(self._embodiment))
+        self._queries = PolicyQueries(policy)
+        self.get_logger().info(f"checkpoint {policy.identity} is loaded on {policy.device}")
+
+    def activate(self) -> None:
+        """Serve."""
+        self.get_logger().info("ready")
+
+    def cleanup(self) -> None:
+        """Let go of the checkpoint."""
+        self._queries = None
+
+    def _find_device(self) -> str:
+        if self._device != "auto":
+            return self._device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def _propose(self, request: ProposeChunks.Request, response: ProposeChunks.Response) -> ProposeChunks.Response:
+        queries = self._queries
+        if queries is None or not self.is_active:
+            return ProposeChunks.Response(status=ProposeChunks.Response.NOT_READY, message=self._not_ready())
+        return self._logged(queries.propose(request, self.get_clock().now().to_msg()))
+
+    def _score(self, request: ScoreChunks.Request, response: ScoreChunks.Response) -> ScoreChunks.Response:
+        queries = self._queries
+        if queries is None or not self.is_active:
+            return ScoreChunks.Response(status=ScoreChunks.Response.NOT_READY, message=self._not_ready())
+        return self._logged(queries.score(request, self.get_clock().now().to_msg()))
+
+    def _not_ready(self) -> str:
+        return f"{self.get_name()} is {self.state}. Configure and activate it."
+
+    def _logged(self, response: Any) -> Any:
+        if response.message:
+            self.get_logger().warning(f"a request was refused: {response.message}")
+        return response
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the policy."""
+    return run(PolicyNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""Command a running graph from a script: verbs that block, with time-outs.
+
+    with Commander() as commander:
+        scene = commander.reset_cell(seed=7)
+        outcome = commander.run_task(scene.instruction, max_chunks=6, seed=7)
+
+Threads: a background thread spins the node; verbs are called from any other thread. Feedback callbacks run in the
+background thread and must not call verbs.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future as ThreadFuture
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from typing import Any
+
+import rclpy
+from cosmos_policy_msgs.action import RunTask
+from cosmos_policy_msgs.srv import ResetCell
+from rclpy.action import ActionClient
+from rclpy.action.client import ClientGoalHandle
+from rclpy.client import Client
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+
+from cosmos_policy.errors import NoAnswer
+from cosmos_policy.messages import constant_name
+
+ANSWER_TIMEOUT = 10.0  # [s] for short questions: acceptance, cancellation
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where a reset left the cell."""
+
+    instruction: str
+    object_pose: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """How a task ended. `termination` is a constant of RunTask's result, `reason` its name."""
+
+    termination: int
+    reason: str
+    message: str
+    chunks_executed: int
+    duration: float
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether success was reported."""
+        return self.termination == RunTask.Result.SUCCEEDED
+
+
+class Commander:
+    """Talk to the planner and the cell of a running graph."""
+
+    def __init__(self, name: str = "commander", context: Context | None = None) -> None:
+        self._own_context = context is None
+        self._context = context or Context()
+        if self._own_context:
+            rclpy.init(context=self._context)
+        self.node = Node(name, context=self._context)
+        self._reset: Client = self.node.create_client(ResetCell, "/sim/reset")
+        self._task = ActionClient(self.node, RunTask, "/run_task")
+        self._goal: ClientGoalHandle | None = None
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Commander:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leave the graph."""
+        self._executor.shutdown(timeout_sec=2.0)
+        self._thread.join(timeout=2.0)
+        self.node.destroy_node()
+        if self._own_context:
+            self._context.try_shutdown()
+
+    # Verbs --------------------------------------------------------------------------------------------------------
+
+    def wait_for_planner(self, timeout: float = 60.0) -> None:
+        """Wait until /run_task is served; raises NoAnswer when it is not within `timeout` [s]."""
+        if not self._task.wait_for_server(timeout_sec=timeout):
+            raise NoAnswer(f"/run_task: nobody serves it within {timeout:.0f} s. Start the planner and activate it.")
+
+    def reset_cell(self, seed: int, task: str = "", timeout: float = 60.0) -> Scene:
+        """Put the simulated cell to its start state; raises NoAnswer when it cannot."""
+        if not self._reset.wait_for_service(timeout_sec=timeout):
+            raise NoAnswer(f"/sim/reset: nobody serves it within {timeout:.0f} s. Start the graph with robot:=sim.")
+        response = self._await(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
+        if not response.success:
+            raise NoAnswer(f"/sim/reset: {response.message}")
+        return Scene(response.instruction, tuple(response.object_pose))
+
+    def run_task(
+        self,
+        instruction: str,
+        *,
+        max_chunks: int = 0,
+        max_duration: float = 0.0,
+        seed: int = 0,
+        timeout: float = 600.0,
+        on_feedback: Callable[[RunTask.Feedback], None] | None = None,
+    ) -> TaskOutcome:
+        """Have an instruction carried out and wait for the end.
+
+        Args:
+            max_chunks: chunks to execute at most; 0: bounded by `max_duration` only.
+            max_duration: node time [s]; 0: bounded by `max_chunks` only.
+            seed: base seed of the proposals.
+            timeout: wall time to wait [s]; the task is cancelled when it is over.
+            on_feedback: called in the background thread.
+
+        Raises:
+            NoAnswer: no planner, or none that answers.
+        """
+        self.wait_for_planner(min(timeout, 60.0))
+        goal = RunTask.Goal(instruction=instruction, max_chunks=max_chunks, max_duration=max_duration, seed=seed)
+        tell = None if on_feedback is None else lambda message: on_feedback(message.feedback)
+        sent = self._task.send_goal_async(goal, feedback_callback=tell)
+        handle: ClientGoalHandle = self._await(sent, ANSWER_TIMEOUT, "/run_task")
+        if not handle.accepted:
+            raise NoAnswer("/run_task: the planner rejected the goal. Activate it.")
+        self._goal = handle
+        try:
+            result = self._await(handle.get_result_async(), timeout, "/run_task").result
+        except (NoAnswer, KeyboardInterrupt):
+            self.cancel()
+            raise
+        finally:
+            self._goal = None
+        return TaskOutcome(
+            result.termination,
+            constant_name(RunTask.Result, result.termination),
+            result.message,
+            result.chunks_executed,
+            result.duration,
+        )
+
+    def cancel(self) -> None:
+        """Cancel the running task, from any thread; a no-op when none runs."""
+        if self._goal is not None:
+            self._await(self._goal.cancel_goal_async(), ANSWER_TIMEOUT, "/run_task")
+
+    # Threads ------------------------------------------------------------------------------------------------------
+
+    def _spin(self) -> None:
+        try:
+            self._executor.spin()
+        except ExternalShutdownException:
+            pass
+
+    @staticmethod
+    def _await(future: Any, timeout: float, name: str) -> Any:
+        done: ThreadFuture[None] = ThreadFuture()
+        future.add_done_callback(lambda _: done.set_result(None))
+        try:
+            done.result(timeout)
+        except FutureTimeoutError:
+            raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.") from None
+        return future.result()
