@@ -6,11 +6,12 @@ Subscriptions are raw: between two plans a camera costs the node a copy of bytes
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import Observation
 from rclpy.callback_groups import CallbackGroup
@@ -72,58 +73,79 @@ class ObservationBuffer:
             since: refuse images acquired earlier, for example while the arms still moved.
 
         Raises:
-            ObservationUnavailable: a topic is silent, late or carries numbers that cannot be used; names it.
+            ObservationUnavailable: topics are silent, late or carry numbers that cannot be used; names each.
         """
         with self._lock:
             samples = dict(self._samples)
-        message = Observation(instruction=instruction, camera_names=list(self._contract.camera_names))
-        message.header.frame_id = self._contract.name
-        self._take_joints(message, samples, now)
-        message.images = self._take_images(samples, now, since)
+        contract, problems = self._contract, _Problems()
+        states, images = {}, []
+        for arm in contract.arms:
+            with problems:
+                states[arm.name] = _joint_state(samples, arm.state_topic, now, contract.state_timeout)
+        for camera in contract.cameras:
+            with problems:
+                images.append(_image(samples, camera, now, since, contract.image_max_age))
+        problems.raise_any()
+        message = Observation(instruction=instruction, images=images)
+        message.camera_names = list(contract.camera_names)
+        message.joint_names = list(contract.joint_names)
+        message.proprio = self._proprio(states)
+        message.header.frame_id = contract.name
+        youngest = max(states.values(), key=lambda state: (state.header.stamp.sec, state.header.stamp.nanosec))
+        message.header.stamp = youngest.header.stamp
         return message
 
-    def _take_joints(self, message: Observation, samples: dict[str, Sample], now: Time) -> None:
-        states: dict[str, dict[str, float]] = {}
-        youngest: Time | None = None
-        for arm in self._contract.arms:
-            sample = _sample(samples, arm.state_topic, "joint states", now, self._contract.state_timeout)
-            state: JointState = deserialize_message(sample.data, JointState)
-            _refuse_failed_read(state, arm.state_topic)
-            states[arm.name] = dict(zip(state.name, state.position, strict=False))
-            stamp = Time.from_msg(state.header.stamp, clock_type=now.clock_type)
-            youngest = stamp if youngest is None or stamp > youngest else youngest
+    def _proprio(self, states: Mapping[str, JointState]) -> list[float]:
+        named = {arm: dict(zip(state.name, state.position, strict=False)) for arm, state in states.items()}
         try:
-            message.proprio = self._contract.proprio_from_states(states).tolist()
+            proprio: list[float] = self._contract.proprio_from_states(named).tolist()
         except ObservationError as error:
             raise ObservationUnavailable(str(error)) from error
-        message.joint_names = list(self._contract.joint_names)
-        if youngest is not None:
-            message.header.stamp = youngest.to_msg()
+        return proprio
 
-    def _take_images(self, samples: dict[str, Sample], now: Time, since: Time | None) -> list[Image]:
-        limit = self._contract.image_max_age
-        images = []
-        for camera in self._contract.cameras:
-            # Freshness is judged by the acquisition stamp below; a sample whose arrival is older cannot pass it.
-            sample = _sample(samples, camera.topic, "frame", now, limit)
-            image: Image = deserialize_message(sample.data, Image)
-            problem = image_problem(image, camera.width, camera.height, camera.encoding)
-            if problem is not None:
-                raise ObservationUnavailable(f"{camera.topic}: {problem}. Make camera and contract agree.")
-            acquired = Time.from_msg(image.header.stamp, clock_type=now.clock_type)
-            age = (now - acquired).nanoseconds * 1e-9
-            if age > limit:
-                raise ObservationUnavailable(
-                    f"waiting for {camera.topic}: the newest frame was acquired {age:.2f} s ago{_clock_hint(age)}"
-                )
-            if age < -limit:
-                raise ObservationUnavailable(
-                    f"{camera.topic}: the newest frame is stamped {-age:.2f} s in the future{_clock_hint(age)}"
-                )
-            if since is not None and acquired < since:
-                raise ObservationUnavailable(f"waiting for {camera.topic}: no frame since the arms came to rest")
-            images.append(image)
-        return images
+
+class _Problems:
+    """Collect what is wrong with each topic, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._reasons: list[str] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> bool:
+        if isinstance(error, ObservationUnavailable):
+            self._reasons.append(str(error))
+            return True
+        return False
+
+    def raise_any(self) -> None:
+        if self._reasons:
+            raise ObservationUnavailable(" ".join(f"{reason.rstrip('.')}." for reason in self._reasons))
+
+
+def _joint_state(samples: Mapping[str, Sample], topic: str, now: Time, limit: float) -> JointState:
+    sample = _sample(samples, topic, "joint states", now, limit)
+    state: JointState = deserialize_message(sample.data, JointState)
+    _refuse_failed_read(state, topic)
+    return state
+
+
+def _image(samples: Mapping[str, Sample], camera: Camera, now: Time, since: Time | None, limit: float) -> Image:
+    topic = camera.topic
+    image: Image = deserialize_message(_sample(samples, topic, "frame", now, limit).data, Image)
+    problem = image_problem(image, camera.width, camera.height, camera.encoding)
+    if problem is not None:
+        raise ObservationUnavailable(f"{topic}: {problem}. Make camera and contract agree.")
+    acquired = Time.from_msg(image.header.stamp, clock_type=now.clock_type)
+    age = (now - acquired).nanoseconds * 1e-9
+    if age > limit:
+        raise ObservationUnavailable(f"waiting for {topic}: the newest frame is {age:.2f} s old{_clock_hint(age)}")
+    if age < -limit:
+        raise ObservationUnavailable(f"{topic}: the newest frame is stamped {-age:.2f} s ahead{_clock_hint(age)}")
+    if since is not None and acquired < since:
+        raise ObservationUnavailable(f"waiting for {topic}: no frame since the arms came to rest")
+    return image
 
 
 def _clock_hint(age: float) -> str:
@@ -131,7 +153,7 @@ def _clock_hint(age: float) -> str:
     return ". Set use_sim_time alike in all nodes." if not -1.0 < age < 3600.0 else ""
 
 
-def _sample(samples: dict[str, Sample], topic: str, what: str, now: Time, limit: float) -> Sample:
+def _sample(samples: Mapping[str, Sample], topic: str, what: str, now: Time, limit: float) -> Sample:
     sample = samples.get(topic)
     if sample is None:
         raise ObservationUnavailable(f"waiting for {topic}: no {what} yet. Is its node running?")

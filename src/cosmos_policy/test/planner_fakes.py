@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import numpy as np
 from cosmos_policy_core.embodiment import Embodiment
@@ -28,6 +30,12 @@ from cosmos_policy.planner_node import PlannerNode
 from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
 
 TASK = "transfer the cube to the left arm"
+
+
+def small_contract() -> Embodiment:
+    """The simulated cell with tiny images: the planner only carries them."""
+    text = Embodiment.load("aloha_sim").to_yaml()
+    return Embodiment.from_yaml(text.replace("width: 256", "width: 32").replace("height: 256", "height: 32"))
 
 
 class FakeRobot(Node):
@@ -188,6 +196,9 @@ class FakeGraph:
     def __init__(self, contract: Embodiment) -> None:
         self.context = Context()
         self.context.init()
+        self._folder = tempfile.TemporaryDirectory()
+        self._contract_file = Path(self._folder.name) / "small.yaml"
+        self._contract_file.write_text(contract.to_yaml())
         self.robot = FakeRobot(contract, self.context)
         self.policy = FakePolicy(contract, self.context)
         self.second_scorer = FakePolicy(contract, self.context, "second_scorer")
@@ -211,15 +222,15 @@ class FakeGraph:
 
     @contextmanager
     def planner(self, **parameters: object) -> Iterator[PlannerNode]:
-        """A planner that is up, with short time-outs unless told otherwise."""
+        """A planner that is up, with shorter time-outs than its defaults."""
         chosen = {
-            "embodiment": "aloha_sim",
+            "embodiment": str(self._contract_file),
             "candidates": 4,
-            "observation_timeout": 1.0,
-            "server_timeout": 1.0,
-            "policy_timeout": 1.0,
-            "scoring_timeout": 1.0,
-            "execution_timeout": 1.0,
+            "observation_timeout": 5.0,
+            "server_timeout": 5.0,
+            "policy_timeout": 5.0,
+            "scoring_timeout": 5.0,
+            "execution_timeout": 5.0,
             "success_grace": 0.1,
             **parameters,
         }
@@ -236,6 +247,7 @@ class FakeGraph:
         """Leave."""
         self._spinning.close()
         self.context.try_shutdown()
+        self._folder.cleanup()
 
 
 def phases(feedback: list[RunTask.Feedback]) -> list[int]:

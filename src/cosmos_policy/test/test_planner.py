@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
-from planner_fakes import TASK, FakeGraph, phases
+from planner_fakes import TASK, FakeGraph, phases, small_contract
 from std_msgs.msg import Bool
 
 from cosmos_policy.messages import seconds
@@ -26,7 +25,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture(scope="module")
 def surroundings() -> Iterator[FakeGraph]:
-    graph = FakeGraph(Embodiment.load("aloha_sim"))
+    graph = FakeGraph(small_contract())
     yield graph
     graph.close()
 
@@ -127,7 +126,7 @@ def test_cancelling_the_task_cancels_the_running_chunk(graph: FakeGraph, command
 def test_a_task_can_be_cancelled_while_the_policy_thinks(graph: FakeGraph, commander: Commander) -> None:
     answer = threading.Event()
     graph.policy.propose = lambda request: (answer.wait(5.0), graph.policy.propose_well(request))[1]
-    with graph.planner(policy_timeout=10.0):
+    with graph.planner():
         task = Running(commander)
         until(lambda: bool(graph.policy.proposals))
         commander.cancel()
@@ -151,7 +150,7 @@ def test_a_second_task_is_busy_and_the_first_goes_on(graph: FakeGraph, commander
 
 def test_a_silent_camera_is_waited_for_by_name_and_ends_the_task(graph: FakeGraph, commander: Commander) -> None:
     graph.robot.silent.add("/cam_high/image_raw")
-    with graph.planner():
+    with graph.planner(observation_timeout=1.0):
         task = Running(commander)
         outcome = task.wait()
     assert outcome.termination == Result.NO_OBSERVATION
@@ -162,7 +161,7 @@ def test_a_silent_camera_is_waited_for_by_name_and_ends_the_task(graph: FakeGrap
 
 def test_a_camera_that_comes_back_in_time_lets_the_task_go_on(graph: FakeGraph, commander: Commander) -> None:
     graph.robot.silent.add("/cam_high/image_raw")
-    with graph.planner(observation_timeout=5.0):
+    with graph.planner():
         task = Running(commander, max_chunks=1)
         until(lambda: any(item.phase == Feedback.WAITING for item in task.feedback))
         graph.robot.silent.clear()

@@ -15,7 +15,7 @@ from cosmos_policy.planner.report import Scoring, merge_stages, plan_report
 from cosmos_policy.planner.scoring import Scorers
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
 
-PATIENCE = 0.5  # [s] before a missing observation is reported to the client
+PATIENCE = 0.5  # [s] before the client hears what is missing; a frame is due within a period or two
 
 
 def proposal_seeds(base: int, plan_index: int, n: int) -> list[int]:
@@ -65,7 +65,7 @@ class Planning:
     async def _observe(self, at_rest: Time) -> Observation:
         self._session.show(Feedback.OBSERVING)
         taken: list[Observation] = []
-        reason = ""
+        began, reason = time.monotonic(), ""
 
         def try_to_take() -> bool:
             nonlocal reason
@@ -74,14 +74,12 @@ class Planning:
                 taken.append(self._links.observations.take(self._session.request.instruction, now, since=at_rest))
             except ObservationUnavailable as missing:
                 reason = str(missing)
+                if time.monotonic() - began > PATIENCE:
+                    self._session.wait_for(reason)
             return bool(taken)
 
-        # A frame is due within a period or two; only what lasts longer is worth telling.
         limit = self._settings.observation_timeout
-        if await self._links.pulse.until(try_to_take, min(PATIENCE, limit), self._session.check):
-            return taken[0]
-        self._session.wait_for(reason)
-        if await self._links.pulse.until(try_to_take, limit - min(PATIENCE, limit), self._session.check):
+        if await self._links.pulse.until(try_to_take, limit, self._session.check):
             return taken[0]
         raise TaskEnd(Result.NO_OBSERVATION, f"no observation within {limit} s: {reason}")
 

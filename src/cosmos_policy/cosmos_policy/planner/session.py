@@ -64,6 +64,7 @@ class Session:
         self.request: RunTask.Goal = goal.request
         self.feedback = Feedback()
         self._goal = goal
+        self._told = self._logged = 0.0
         self._began = links.node.get_clock().now()
 
     def check(self) -> None:
@@ -122,14 +123,16 @@ class Session:
 
     async def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
         """Wait for a server to appear; the task ends with `termination` when it does not."""
-        if ready():
-            return
-        self.wait_for(f"{name}: not there yet. Is its node running and active?")
-        if not await self.links.pulse.until(ready, self.settings.server_timeout, self.check):
-            raise TaskEnd(
-                termination,
-                f"{name}: not there within {self.settings.server_timeout} s. Start its node, or activate it.",
-            )
+
+        def there() -> bool:
+            if ready():
+                return True
+            self.wait_for(f"{name}: not there yet. Is its node running?")
+            return False
+
+        limit = self.settings.server_timeout
+        if not await self.links.pulse.until(there, limit, self.check):
+            raise TaskEnd(termination, f"{name}: not there within {limit} s. Start its node, or activate it.")
 
     def show(self, phase: int, step: int = 0, steps: int = 0) -> None:
         """Show a phase to the client."""
@@ -139,13 +142,16 @@ class Session:
         self._publish()
 
     def wait_for(self, reason: str) -> None:
-        """Show and log what the task waits for; repeats are silent."""
-        if self.feedback.phase == Feedback.WAITING and self.feedback.waiting_for == reason:
-            return
-        self.links.node.get_logger().info(reason)
-        self.feedback.phase = Feedback.WAITING
-        self.feedback.waiting_for = reason
-        self._publish()
+        """Tell what the task waits for: to the client once a second, to the log once in ten."""
+        now, begins = time.monotonic(), self.feedback.phase != Feedback.WAITING
+        if begins or now - self._told >= 1.0:
+            self._told = now
+            self.feedback.phase = Feedback.WAITING
+            self.feedback.waiting_for = reason
+            self._publish()
+        if begins or now - self._logged >= 10.0:
+            self._logged = now
+            self.links.node.get_logger().info(reason)
 
     def _publish(self) -> None:
         if self._goal.is_active:
