@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from cosmos_policy_core.execution import ActionSpace, ArmChannel, Chunk, ChunkExecutor, ExecutorSettings, JointStates
 from numpy.typing import NDArray
+
+from cosmos_policy_core.execution import ActionSpace, ArmChannel, Chunk, ChunkExecutor, ExecutorSettings, JointStates
 
 Vector = NDArray[np.float64]
 

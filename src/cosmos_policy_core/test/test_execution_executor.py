@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cosmos_policy_core.execution import Mode, Termination
 from execution_kit import SETTINGS, TICK, Rig, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cosmos_policy_core.execution import Mode, Termination
 
 
 def steps_within_limits(rig: Rig, before: np.ndarray, tick: float = TICK) -> None:
@@ -247,6 +248,25 @@ def test_a_stall_of_the_executor_delays_the_chunk_instead_of_jumping() -> None:
     rig.ticks(110)
     assert run.outcome is Termination.COMPLETED
     steps_within_limits(rig, before)
+
+
+def test_a_stall_of_the_executor_itself_is_not_taken_for_silent_arms() -> None:
+    rig = Rig()
+    run = rig.start(walk(13, rig.pose))
+    rig.ticks(10)
+    rig.tick(elapsed=0.5, silent_arms=True)
+    rig.ticks(120)
+    assert run.outcome is Termination.COMPLETED
+
+
+def test_arms_that_stay_silent_after_a_stall_are_noticed() -> None:
+    rig = Rig()
+    run = rig.start(walk(13, rig.pose))
+    rig.ticks(10)
+    rig.tick(elapsed=0.5, silent_arms=True)
+    for _ in range(6):
+        rig.tick(silent_arms=True)
+    assert run.outcome is Termination.STATES_LOST
 
 
 def test_a_clock_that_jumps_back_ends_the_run_instead_of_running_on_old_states() -> None:

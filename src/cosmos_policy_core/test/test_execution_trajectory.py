@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cosmos_policy_core.execution import Spline, brake, plan_chunk
-from cosmos_policy_core.execution.trajectory import Motion
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from cosmos_policy_core.execution import Spline, brake, plan_chunk
+from cosmos_policy_core.execution.trajectory import Motion
 
 PERIOD = 0.04
 VELOCITY = np.array([np.pi, np.pi, 3.0])

@@ -61,12 +61,14 @@ def check_distance(first: Vector, pose: Vector, settings: ExecutorSettings) -> R
     gap = np.abs(first - pose)
     gap[list(settings.grippers)] = 0.0
     worst = int(np.argmax(gap))
+    name = settings.joint_names[worst]
     if gap[worst] <= settings.start_distance:
         return None
     return Refusal(
         Termination.TOO_FAR,
-        f"{settings.joint_names[worst]}: the first action is {first[worst]:.3f} rad, {gap[worst]:.3f} rad from the arm; the "
-        f"contract allows {settings.start_distance:.3f} rad. Move the arm to the start pose, or plan from a fresh observation.",
+        f"{name}: the first action is {first[worst]:.3f} rad, {gap[worst]:.3f} rad from the arm; "
+        f"{settings.start_distance:.3f} rad are allowed. Move the arm to the start pose, or plan from a fresh "
+        "observation.",
     )
 
 
@@ -105,7 +107,10 @@ def _length(chunk: Chunk, steps: int, settings: ExecutorSettings) -> Refusal | N
             "checkpoint that was trained at this control rate."
         )
     elif steps > settings.horizon:
-        what = f"steps: {steps} of {settings.horizon} actions. Ask for at most {settings.horizon}, or 0 for the contract's number."
+        what = (
+            f"steps: {steps} of {settings.horizon} actions. Ask for at most {settings.horizon}, or 0 for the "
+            "contract's number."
+        )
     else:
         return None
     return Refusal(Termination.BAD_LENGTH, what)
@@ -120,7 +125,7 @@ def _numbers(chunk: Chunk, settings: ExecutorSettings) -> Refusal | None:
     return Refusal(
         Termination.BAD_NUMBERS,
         f"chunk.positions: action {step} of {settings.joint_names[joint]} is {chunk.positions[place]} "
-        f"({int((~finite).sum())} such numbers in all). Check the policy and its dataset statistics; nothing was moved.",
+        f"({int((~finite).sum())} such numbers in all). Nothing moved. Check the policy and its dataset statistics.",
     )
 
 
@@ -131,9 +136,9 @@ def _age(chunk: Chunk, settings: ExecutorSettings, now: float) -> Refusal | None
     if chunk.observation_stamp <= 0.0:
         what = "it carries none. Copy the stamp of the observation the chunk answers"
     elif age < 0:
-        what = f"it lies {-age:.2f} s in the future. Let both nodes use the same clock (use_sim_time, or synchronised machines)"
+        what = f"it lies {-age:.2f} s in the future. Give both nodes one clock (use_sim_time, or synchronised machines)"
     else:
-        what = f"it is {age:.2f} s old and at most {settings.max_observation_age:.2f} s are allowed. Plan from a fresh observation"
+        what = f"it is {age:.2f} s old, {settings.max_observation_age:.2f} s are allowed. Plan from a fresh observation"
     return Refusal(Termination.STALE, f"chunk.observation_stamp: {what}.")
 
 
@@ -146,6 +151,7 @@ def _limits(chunk: Chunk, count: int, settings: ExecutorSettings) -> Refusal | N
     return Refusal(
         Termination.LIMIT,
         f"{settings.joint_names[joint]}: action {step} is {actions[step, joint]:.3f}, beyond its limits "
-        f"{settings.lower[joint]:.3f}..{settings.upper[joint]:.3f} by more than the {settings.limit_tolerance[joint]:.2f} that "
-        "clamping may hide. Check the contract's gripper constants and the checkpoint's dataset statistics.",
+        f"{settings.lower[joint]:.3f}..{settings.upper[joint]:.3f} by more than the "
+        f"{settings.limit_tolerance[joint]:.2f} that clamping may hide. Check the contract's gripper "
+        "constants and the checkpoint's dataset statistics.",
     )

@@ -54,9 +54,9 @@ class ChunkExecutor:
     """Execute chunks one at a time; a new one takes over from the commanded motion without a stop.
 
     Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe. It is silent
-    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop or shutdown.
-    Chunk time follows the given clock but never more than two command periods per tick: after a stall the arms go on
-    from where they were instead of catching up.
+    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop or
+    shutdown. Chunk time follows the given clock but never more than two command periods per tick: after a stall the
+    arms go on from where they were instead of catching up.
     """
 
     def __init__(self, settings: ExecutorSettings) -> None:
@@ -77,7 +77,7 @@ class ChunkExecutor:
         self._run: Run | None = None
         self._verdict: tuple[Termination, str] | None = None  # of a run that is braking
         self._stop_reason: str | None = None
-        self._faults: dict[str, str] = {}
+        self.faults: dict[str, str] = {}  # by arm
 
     # Goals --------------------------------------------------------------------------------------------------------
 
@@ -135,9 +135,9 @@ class ChunkExecutor:
     def set_fault(self, arm: str, description: str) -> None:
         """Note a fault that an arm reports, or with an empty description that it is over; a fault brakes both arms."""
         if not description:
-            self._faults.pop(arm, None)
+            self.faults.pop(arm, None)
             return
-        self._faults[arm] = description
+        self.faults[arm] = description
         self._cut(Termination.FAULT, self._fault_message())
 
     def shut_down(self) -> Vector | None:
@@ -171,12 +171,12 @@ class ChunkExecutor:
         if self.mode is Mode.HOLDING:
             return self._command
         if self.mode is Mode.RUNNING:
-            self._watch_states(now, states)
+            self._watch_states(now, states, self._stall(elapsed))
         self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
         return self._command
 
     def tracking_error(self, states: JointStates) -> float:
-        """Largest distance of the last command from the measured pose over the revolute joints [rad]; NaN when unknown."""
+        """Largest distance of the last command from the measured pose, without grippers [rad]; NaN when unknown."""
         np.subtract(self._command, states.position, out=self._scratch)
         np.abs(self._scratch, out=self._scratch)
         self._scratch[list(self.settings.grippers)] = 0.0
@@ -225,8 +225,8 @@ class ChunkExecutor:
             run.period_error_p50, run.period_error_p99 = self.periods.quantile(0.5), self.periods.quantile(0.99)
         self._verdict = None
 
-    def _watch_states(self, now: float, states: JointStates) -> None:
-        age = states.age(now)
+    def _watch_states(self, now: float, states: JointStates, stall: float) -> None:
+        age = states.age(now) - stall
         if -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
             return
         arm = self.settings.arm_names[states.oldest()]
@@ -235,17 +235,22 @@ class ChunkExecutor:
             f"{self._silence(arm, age)}; the arms hold. Check the arm's driver, its cable and power",
         )
 
+    def _stall(self, elapsed: float) -> float:
+        """How long the executor itself did not run; states that came meanwhile are still to be read [s]."""
+        return max(elapsed - LATEST_TICK * self.settings.command_period, 0.0)
+
     def _silence(self, arm: str, age: float) -> str:
         if age < 0:
             return f"{arm}: the joint states are {-age:.2f} s ahead of the clock, which jumped back"
-        return f"{arm}: no usable joint states for {1e3 * age:.0f} ms ({1e3 * self.settings.state_timeout:.0f} ms are allowed)"
+        allowed = self.settings.state_timeout
+        return f"{arm}: no usable joint states for {1e3 * age:.0f} ms ({1e3 * allowed:.0f} ms are allowed)"
 
     # Decisions ----------------------------------------------------------------------------------------------------
 
     def _refusal(self, chunk: Chunk, steps: int, now: float, states: JointStates, replace: bool) -> Refusal | None:
         if self.stopped:
             return Refusal(Termination.EMERGENCY_STOP, self._stop_message())
-        if self._faults:
+        if self.faults:
             return Refusal(Termination.FAULT, self._fault_message())
         if self.mode is Mode.RUNNING and not replace:
             return Refusal(
@@ -260,7 +265,7 @@ class ChunkExecutor:
                 Termination.NOT_READY,
                 f"{arm}: no usable joint states yet. Start the arm's driver and look at its diagnostics.",
             )
-        age = states.age(now)
+        age = states.age(now) - (0.0 if self._last_tick is None else self._stall(now - self._last_tick))
         if not -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
             return Refusal(
                 Termination.STATES_LOST, f"{self._silence(arm, age)}. Check the arm's driver, its cable and power."
@@ -286,8 +291,11 @@ class ChunkExecutor:
         return Motion(self._command.copy(), motion.velocity, motion.acceleration)
 
     def _stop_message(self) -> str:
-        return f"the emergency stop is latched ({self._stop_reason}). Release it with the service /emergency_stop/set, data: false."
+        return (
+            f"the emergency stop is latched ({self._stop_reason}). Release it with the service /emergency_stop/set, "
+            "data: false."
+        )
 
     def _fault_message(self) -> str:
-        arm, description = next(iter(self._faults.items()))
+        arm, description = next(iter(self.faults.items()))
         return f"{arm}: {description}. Clear the fault at the arm's driver; the arms hold until then."

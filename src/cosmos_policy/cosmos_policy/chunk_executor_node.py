@@ -1,0 +1,297 @@
+"""Execute action chunks on the arms, in time, until they end for a reason with a name."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.action import ActionServer, CancelResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.task import Future
+from rclpy.timer import Timer
+from sensor_msgs.msg import JointState
+
+from cosmos_policy.arm_links import ArmLinks, take_state
+from cosmos_policy.emergency_stop import EmergencyStop
+from cosmos_policy.executor_diagnostics import status
+from cosmos_policy.managed_node import ManagedNode
+from cosmos_policy.messages import seconds
+from cosmos_policy.qos import REPORTS
+from cosmos_policy.running import run
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.execution import (
+    ActionSpace,
+    Chunk,
+    ChunkExecutor,
+    ExecutorSettings,
+    JointStates,
+    PeriodStatistics,
+    Run,
+    Termination,
+)
+from cosmos_policy_msgs.action import ExecuteChunk
+
+ACTION = "/execute_chunk"
+QUIET = PublisherEventCallbacks(use_default_callbacks=False)  # see arm_links
+RESULT_TIME = 0.1  # [s] for the middleware to send the last results; it does not say when it has
+
+
+class Goal:
+    """A goal, its run in the core, and the future that its coroutine waits for."""
+
+    def __init__(self, handle: ServerGoalHandle, run: Run) -> None:
+        self.handle, self.run, self.ended = handle, run, Future()
+        self.told_step = -1
+
+
+class ChunkExecutorNode(ManagedNode):
+    """Offer the action /execute_chunk (ExecuteChunk) for all arms of a contract.
+
+    Every goal is accepted, so that its result can say why it ended; a bad one is aborted at once and nothing moves.
+    Commands of all arms leave in the same tick. The node is silent until its first chunk, then sends the last command
+    again and again between chunks: that feeds the drivers' watchdogs and keeps a gripper's squeeze. It falls silent on
+    an emergency stop and on deactivation, when the drivers hold by themselves; deactivate it before another node
+    (teleoperation) commands the arms.
+
+    Goals are coroutines on futures that the tick completes: no thread waits, and none can delay the tick. The one lock
+    guards the core and is held for microseconds.
+
+    Parameters:
+        embodiment: name or file of the contract.
+        max_observation_age: oldest observation a chunk may answer [s].
+    """
+
+    threads = 2  # one may be inside a lifecycle transition, which waits for goals to end
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("chunk_executor", **options)
+        self._embodiment: str = self.declare("embodiment", "aloha_sim", "Name or YAML file of the contract.")
+        self._max_age: float = self.declare(
+            "max_observation_age", 10.0, "Oldest observation a chunk may answer [s].", minimum=0.0
+        )
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._lock = threading.Lock()
+        self._goals: list[Goal] = []
+        self._idle = threading.Event()
+        self._idle.set()
+        self._serving = False
+        self._core: ChunkExecutor | None = None
+        self._links: ArmLinks | None = None
+        self._ticker: Timer | None = None
+        self._reporter: Timer | None = None
+        # The stop can be raised and is remembered in every state of the lifecycle.
+        self._stop = EmergencyStop(self, self._on_stop, self._on_release, self._group)
+        # So can a goal be refused. (rclpy's executor does not survive the end of an action server it spins.)
+        self._server = ActionServer(
+            self,
+            ExecuteChunk,
+            ACTION,
+            self._execute,
+            cancel_callback=lambda handle: CancelResponse.ACCEPT,
+            callback_group=self._group,
+        )
+
+    # Lifecycle ----------------------------------------------------------------------------------------------------
+
+    def configure(self) -> None:
+        contract = Embodiment.load(self._embodiment)
+        settings = ExecutorSettings.from_contract(contract, self._max_age)
+        # Messages arrive as soon as there is a subscription: what their callbacks use comes first.
+        self._states = JointStates(ActionSpace.from_contract(contract))
+        self._periods = PeriodStatistics(settings.command_period)
+        with self._lock:
+            self._core = ChunkExecutor(settings)
+            if self._stop.reason:
+                self._core.stop(self._stop.reason)
+        self._links = ArmLinks(self, contract, self._on_states, self._on_fault, self._group)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", REPORTS, event_callbacks=QUIET)
+        self._reporter = self.create_timer(
+            1.0, self._report, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def activate(self) -> None:
+        self._periods.restart()
+        self._serving = True
+        self._ticker = self.create_timer(self.core.settings.command_period, self._tick, callback_group=self._group)
+
+    def deactivate(self) -> None:
+        self._serving = False
+        if self._ticker is not None:
+            self.destroy_timer(self._ticker)
+            self._ticker = None
+        with self._lock:
+            hold = self.core.shut_down()
+            if hold is not None and self._links is not None:
+                self._links.publish(hold, self.get_clock().now())
+            self._settle()
+        if not self._idle.wait(timeout=1.0):
+            self.get_logger().warning(f"{ACTION}: a result could not be delivered before the node went inactive.")
+        time.sleep(RESULT_TIME)
+
+    def cleanup(self) -> None:
+        if self._reporter is not None:
+            self.destroy_timer(self._reporter)
+            self.destroy_publisher(self._diagnostics)
+        if self._links is not None:
+            self._links.close()
+        self._reporter = self._links = None
+
+    def destroy_node(self) -> None:
+        """Give back the action server too, which rclpy does not count among a node's belongings."""
+        self._server.destroy()
+        super().destroy_node()
+
+    @property
+    def core(self) -> ChunkExecutor:
+        """The executor without ROS; only after configure."""
+        assert self._core is not None
+        return self._core
+
+    # Goals --------------------------------------------------------------------------------------------------------
+
+    async def _execute(self, handle: ServerGoalHandle) -> ExecuteChunk.Result:
+        """Run a goal from its acceptance to its result."""
+        goal = Goal(handle, self._begin(handle.request))
+        with self._lock:
+            self._goals.append(goal)
+            self._idle.clear()
+            self._settle()
+        try:
+            await goal.ended
+            if goal.run.outcome is Termination.COMPLETED:
+                handle.succeed()
+            elif goal.run.outcome is Termination.CANCELLED and handle.is_cancel_requested:
+                handle.canceled()
+            else:
+                handle.abort()
+            return _result(goal.run)
+        finally:
+            with self._lock:
+                self._goals.remove(goal)
+                if not self._goals:
+                    self._idle.set()
+
+    def _begin(self, request: ExecuteChunk.Goal) -> Run:
+        now = self.get_clock().now().nanoseconds * 1e-9
+        replace = request.policy != ExecuteChunk.Goal.REJECT_IF_BUSY
+        with self._lock:
+            if not self._serving:
+                refused = Run(request.steps)
+                refused.outcome = Termination.NOT_READY
+                refused.message = f"{self.get_name()} is not active. Activate it and send the goal again."
+            else:
+                refused = self.core.start(_chunk(request), now, self._states, steps=request.steps, replace=replace)
+        if refused.outcome is not None:
+            self.get_logger().warning(f"{ACTION}: refused, {refused.outcome.name}: {refused.message}")
+        return refused
+
+    def _settle(self) -> None:
+        """Wake the coroutines of goals whose runs have ended. The caller holds the lock."""
+        for goal in self._goals:
+            if goal.run.outcome is not None and not goal.ended.done():
+                goal.ended.set_result(None)
+
+    # Time ---------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        clock = self.get_clock()
+        stamp = clock.now()
+        # Only a steady clock can tell how regular the ticks are; under simulated time the simulated one must.
+        measured = None if clock.ros_time_is_active else time.monotonic()
+        now = stamp.nanoseconds * 1e-9
+        with self._lock:
+            if not self._serving or self._links is None:
+                return
+            self._periods.tick(now if measured is None else measured)
+            for goal in self._goals:
+                if goal.handle.is_cancel_requested:
+                    self.core.cancel(goal.run)
+            command = self.core.tick(now, self._states, measured)
+            if command is not None:
+                self._links.publish(command, stamp)
+            for goal in self._goals:
+                self._tell(goal)
+            self._settle()
+
+    def _tell(self, goal: Goal) -> None:
+        """Send feedback once per action."""
+        run = goal.run
+        if run.outcome is None and run.step != goal.told_step:
+            goal.told_step = run.step
+            goal.handle.publish_feedback(
+                ExecuteChunk.Feedback(
+                    step=run.step,
+                    steps=run.steps,
+                    tracking_error=self.core.tracking_error(self._states),
+                    clamped=run.clamped,
+                )
+            )
+
+    # The arms and the stop ----------------------------------------------------------------------------------------
+
+    def _on_states(self, arm: int, message: JointState) -> None:
+        with self._lock:
+            take_state(self._states, arm, message)
+
+    def _on_fault(self, arm: str, description: str) -> None:
+        with self._lock:
+            self.core.set_fault(arm, description)
+        if description:
+            self.get_logger().error(f"{arm}: {description}. Both arms hold; clear the fault at the arm's driver.")
+
+    def _on_stop(self, reason: str) -> None:
+        with self._lock:
+            if self._core is not None:  # the stop also works before configure
+                self._core.stop(reason)
+                self._settle()
+
+    def _on_release(self) -> None:
+        with self._lock:
+            if self._core is not None:
+                self._core.release()
+
+    def _report(self) -> None:
+        now = self.get_clock().now()
+        with self._lock:
+            entry = status(self.core, self._states, self._periods, self._serving, now.nanoseconds * 1e-9)
+        message = DiagnosticArray(status=[entry])
+        message.header.stamp = now.to_msg()
+        self._diagnostics.publish(message)
+
+
+def _chunk(request: ExecuteChunk.Goal) -> Chunk:
+    message = request.chunk
+    return Chunk(
+        joint_names=message.joint_names,
+        period=seconds(message.period),
+        horizon=message.horizon,
+        positions=np.asarray(message.positions, dtype=np.float64),
+        observation_stamp=seconds(message.observation_stamp),
+    )
+
+
+def _result(run: Run) -> ExecuteChunk.Result:
+    return ExecuteChunk.Result(
+        termination=int(run.outcome or Termination.COMPLETED),
+        message=run.message,
+        steps_executed=run.steps_executed,
+        steps_clamped=run.steps_clamped,
+        period_error_p50=run.period_error_p50,
+        period_error_p99=run.period_error_p99,
+    )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(ChunkExecutorNode, sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
