@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+from sensor_msgs.msg import Image
+
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import ActionChunk, ScoredChunk, StageTime
 from cosmos_policy_msgs.msg import Observation as ObservationMessage
-from numpy.typing import NDArray
-from safetensors.numpy import load, save
-from sensor_msgs.msg import Image
 
 LATENT_KEY = "latent"
 

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from cosmos_policy_core.embodiment import Camera, Embodiment
-from cosmos_policy_core.errors import ObservationError
-from cosmos_policy_msgs.msg import Observation
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.node import Node
@@ -24,6 +21,9 @@ from sensor_msgs.msg import Image, JointState
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import image_problem
 from cosmos_policy.qos import SENSOR_DATA
+from cosmos_policy_core.embodiment import Camera, Embodiment
+from cosmos_policy_core.errors import ObservationError
+from cosmos_policy_msgs.msg import Observation
 
 # What the vendor's driver publishes for every joint when its bus read failed. It looks like a pose.
 FAILED_READ = -np.pi

@@ -7,11 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.planning.aggregate import SCHEMES
-from cosmos_policy_msgs.action import ExecuteChunk, RunTask
-from cosmos_policy_msgs.msg import PlanReport
-from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 from rclpy.action import ActionClient, ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -27,6 +22,11 @@ from cosmos_policy.planner.success import SuccessWatch
 from cosmos_policy.planner.task import run_task
 from cosmos_policy.qos import LATCHED, REPORTS
 from cosmos_policy.running import run
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.planning.aggregate import SCHEMES
+from cosmos_policy_msgs.action import ExecuteChunk, RunTask
+from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 END_TIMEOUT = 2.5  # [s] for a running task to end when the node is deactivated
 

@@ -6,15 +6,15 @@ import sys
 from typing import Any
 
 import torch
-from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 
 from cosmos_policy.errors import ParameterError
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.policy_queries import PolicyQueries
 from cosmos_policy.running import run
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 
 class PolicyNode(ManagedNode):

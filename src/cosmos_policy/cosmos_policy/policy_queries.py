@@ -9,14 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from builtin_interfaces.msg import Time
-from cosmos_policy_core.errors import InstructionError, ModelError, ObservationError
-from cosmos_policy_core.model import latents as frames
-from cosmos_policy_core.model.ensembles import member_steps
-from cosmos_policy_core.model.observation import Observation
-from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
-from cosmos_policy_msgs.msg import ActionChunk, StageTime
-from cosmos_policy_msgs.msg import Observation as ObservationMessage
-from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 from sensor_msgs.msg import Image
 from torch import Tensor
 
@@ -32,6 +24,14 @@ from cosmos_policy.messages import (
     scored_message,
     stage_message,
 )
+from cosmos_policy_core.errors import InstructionError, ModelError, ObservationError
+from cosmos_policy_core.model import latents as frames
+from cosmos_policy_core.model.ensembles import member_steps
+from cosmos_policy_core.model.observation import Observation
+from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
+from cosmos_policy_msgs.msg import ActionChunk, StageTime
+from cosmos_policy_msgs.msg import Observation as ObservationMessage
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 T = TypeVar("T")
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
-from cosmos_policy_msgs.action import RunTask
-from cosmos_policy_msgs.srv import ResetCell
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.client import Client
@@ -29,6 +27,8 @@ from rclpy.node import Node
 
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.messages import constant_name
+from cosmos_policy_msgs.action import RunTask
+from cosmos_policy_msgs.srv import ResetCell
 
 ANSWER_TIMEOUT = 10.0  # [s] for short questions: acceptance, cancellation
 
@@ -99,7 +99,7 @@ class Commander:
         """Put the simulated cell to its start state; raises NoAnswer when it cannot."""
         if not self._reset.wait_for_service(timeout_sec=timeout):
             raise NoAnswer(f"/sim/reset: nobody serves it within {timeout:.0f} s. Start the graph with robot:=sim.")
-        response = self._await(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
+        response = wait_for(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
         if not response.success:
             raise NoAnswer(f"/sim/reset: {response.message}")
         return Scene(response.instruction, tuple(response.object_pose))
@@ -130,12 +130,12 @@ class Commander:
         goal = RunTask.Goal(instruction=instruction, max_chunks=max_chunks, max_duration=max_duration, seed=seed)
         tell = None if on_feedback is None else lambda message: on_feedback(message.feedback)
         sent = self._task.send_goal_async(goal, feedback_callback=tell)
-        handle: ClientGoalHandle = self._await(sent, ANSWER_TIMEOUT, "/run_task")
+        handle: ClientGoalHandle = wait_for(sent, ANSWER_TIMEOUT, "/run_task")
         if not handle.accepted:
             raise NoAnswer("/run_task: the planner rejected the goal. Activate it.")
         self._goal = handle
         try:
-            result = self._await(handle.get_result_async(), timeout, "/run_task").result
+            result = wait_for(handle.get_result_async(), timeout, "/run_task").result
         except (NoAnswer, KeyboardInterrupt):
             self.cancel()
             raise
@@ -152,7 +152,7 @@ class Commander:
     def cancel(self) -> None:
         """Cancel the running task, from any thread; a no-op when none runs."""
         if self._goal is not None:
-            self._await(self._goal.cancel_goal_async(), ANSWER_TIMEOUT, "/run_task")
+            wait_for(self._goal.cancel_goal_async(), ANSWER_TIMEOUT, "/run_task")
 
     # Threads ------------------------------------------------------------------------------------------------------
 
@@ -162,12 +162,17 @@ class Commander:
         except ExternalShutdownException:
             pass
 
-    @staticmethod
-    def _await(future: Any, timeout: float, name: str) -> Any:
-        done: ThreadFuture[None] = ThreadFuture()
-        future.add_done_callback(lambda _: done.set_result(None))
-        try:
-            done.result(timeout)
-        except FutureTimeoutError:
-            raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.") from None
-        return future.result()
+
+def wait_for(future: Any, timeout: float, name: str) -> Any:
+    """Block until a future that another thread completes has its result.
+
+    Raises:
+        NoAnswer: not within `timeout` [s]; says that `name` did not answer.
+    """
+    done: ThreadFuture[None] = ThreadFuture()
+    future.add_done_callback(lambda _: done.set_result(None))
+    try:
+        done.result(timeout)
+    except FutureTimeoutError:
+        raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.") from None
+    return future.result()

@@ -10,10 +10,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_msgs.action import ExecuteChunk, RunTask
-from cosmos_policy_msgs.msg import PlanReport
-from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -28,6 +24,10 @@ from std_msgs.msg import Bool
 from cosmos_policy.messages import chunk_message, scored_message, stage_message
 from cosmos_policy.planner_node import PlannerNode
 from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_msgs.action import ExecuteChunk, RunTask
+from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 TASK = "transfer the cube to the left arm"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import array
 
 import numpy as np
-from cosmos_policy_core.embodiment import Arm, Camera, Embodiment
 from rclpy.time import Time
 from sensor_msgs.msg import Image, JointState
 
 from cosmos_policy.messages import image_message
+from cosmos_policy_core.embodiment import Arm, Camera, Embodiment
 
 
 def joint_state(arm: Arm, stamp: Time) -> JointState:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cosmos_policy_core.embodiment import Embodiment
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
 from robot_messages import image, joint_state, robot, spoil_bytes
@@ -13,6 +12,7 @@ from sensor_msgs.msg import Image, JointState
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import check_observation, image_array
 from cosmos_policy.observations import ObservationBuffer
+from cosmos_policy_core.embodiment import Embodiment
 
 NOW = Time(nanoseconds=100_000_000_000)
 TASK = "transfer the cube to the left arm"

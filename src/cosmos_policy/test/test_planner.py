@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from cosmos_policy_msgs.action import ExecuteChunk, RunTask
-from cosmos_policy_msgs.msg import PlanReport
-from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 from planner_fakes import TASK, FakeGraph, phases, small_contract
 from std_msgs.msg import Bool
 
 from cosmos_policy.messages import seconds
 from cosmos_policy.run_task import Commander, TaskOutcome
+from cosmos_policy_msgs.action import ExecuteChunk, RunTask
+from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 Result = RunTask.Result
 Feedback = RunTask.Feedback

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from cosmos_policy_msgs.action import ExecuteChunk
-from cosmos_policy_msgs.msg import ActionChunk
 from rclpy.task import Future
 
 from cosmos_policy.messages import without_latent
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
+from cosmos_policy_msgs.action import ExecuteChunk
+from cosmos_policy_msgs.msg import ActionChunk
 
 HALT_TIMEOUT = 2.0  # [s] until a cancelled chunk must have ended
 

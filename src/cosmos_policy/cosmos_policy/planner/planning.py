@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from cosmos_policy_msgs.msg import ActionChunk, Observation, StageTime
-from cosmos_policy_msgs.srv import ProposeChunks
 from rclpy.time import Time
 
 from cosmos_policy.errors import ObservationUnavailable
@@ -14,6 +12,8 @@ from cosmos_policy.messages import stage_message
 from cosmos_policy.planner.report import Scoring, merge_stages, plan_report
 from cosmos_policy.planner.scoring import Scorers
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
+from cosmos_policy_msgs.msg import ActionChunk, Observation, StageTime
+from cosmos_policy_msgs.srv import ProposeChunks
 
 PATIENCE = 0.5  # [s] before the client hears what is missing; a frame is due within a period or two
 

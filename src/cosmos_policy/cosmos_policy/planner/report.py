@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from cosmos_policy_msgs.msg import ActionChunk, Observation, PlanReport, ScoredChunk, StageTime
 from sensor_msgs.msg import Image
 
 from cosmos_policy.messages import without_latent
 from cosmos_policy.planner.settings import PlannerSettings
+from cosmos_policy_msgs.msg import ActionChunk, Observation, PlanReport, ScoredChunk, StageTime
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from cosmos_policy_core.errors import ModelError
-from cosmos_policy_core.planning.best_of_n import choose
-from cosmos_policy_msgs.msg import ActionChunk, Observation, ScoredChunk
-from cosmos_policy_msgs.srv import ScoreChunks
 from rclpy.client import Client
 from rclpy.task import Future
 
 from cosmos_policy.planner.report import Scoring, merge_stages
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
+from cosmos_policy_core.errors import ModelError
+from cosmos_policy_core.planning.best_of_n import choose
+from cosmos_policy_msgs.msg import ActionChunk, Observation, ScoredChunk
+from cosmos_policy_msgs.srv import ScoreChunks
 
 
 class Scorers:

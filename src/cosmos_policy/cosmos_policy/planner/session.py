@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from cosmos_policy_msgs.action import RunTask
-from cosmos_policy_msgs.msg import PlanReport
 from rclpy.action import ActionClient
 from rclpy.action.server import ServerGoalHandle
 from rclpy.client import Client
@@ -18,6 +16,8 @@ from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.planner.pulse import Pulse
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.planner.success import SuccessWatch
+from cosmos_policy_msgs.action import RunTask
+from cosmos_policy_msgs.msg import PlanReport
 
 Result = RunTask.Result
 Feedback = RunTask.Feedback

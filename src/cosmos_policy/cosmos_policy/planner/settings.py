@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from cosmos_policy_core.planning.aggregate import SCHEMES
-
 from cosmos_policy.errors import ParameterError
+from cosmos_policy_core.planning.aggregate import SCHEMES
 
 Planner = Literal["direct", "best_of_n"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import traceback
 
-from cosmos_policy_msgs.action import RunTask
 from rclpy.action.server import ServerGoalHandle
 
 from cosmos_policy.planner.execution import Execution
 from cosmos_policy.planner.planning import Planning
 from cosmos_policy.planner.session import Links, Result, Session, TaskEnd
+from cosmos_policy_msgs.action import RunTask
 
 
 async def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:

@@ -1,0 +1,262 @@
+"""Behaviour of the policy node over real DDS: what it answers and what it refuses."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from planner_fakes import spinning
+from policies import INSTRUCTION, tiny_policy
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from cosmos_policy.messages import chunk_actions, image_array, image_message
+from cosmos_policy.policy_node import PolicyNode
+from cosmos_policy.run_task import wait_for
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.model.checkpoint import save_policy
+from cosmos_policy_core.model.observation import Observation as CoreObservation
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_msgs.msg import Observation, StageTime
+from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
+
+pytestmark = pytest.mark.timeout(60)
+
+
+class Asker:
+    """A client of both services."""
+
+    def __init__(self, context: Context) -> None:
+        self.node = Node("asker", context=context)
+        self._propose = self.node.create_client(ProposeChunks, "/policy/propose_chunks")
+        self._score = self.node.create_client(ScoreChunks, "/policy/score_chunks")
+
+    def propose(self, **fields: object) -> ProposeChunks.Response:
+        assert self._propose.wait_for_service(10.0)
+        return wait_for(self._propose.call_async(ProposeChunks.Request(**fields)), 20.0, "/policy/propose_chunks")
+
+    def score(self, **fields: object) -> ScoreChunks.Response:
+        assert self._score.wait_for_service(10.0)
+        return wait_for(self._score.call_async(ScoreChunks.Request(**fields)), 20.0, "/policy/score_chunks")
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("checkpoints") / "tiny"
+    save_policy(tiny_policy(), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def policy(checkpoint: Path) -> CosmosPolicy:
+    return CosmosPolicy.from_pretrained(checkpoint)
+
+
+@pytest.fixture(scope="module")
+def context() -> Iterator[Context]:
+    context = Context()
+    context.init()
+    yield context
+    context.try_shutdown()
+
+
+def make_node(context: Context, checkpoint: Path | str, embodiment: str = "aloha_sim") -> PolicyNode:
+    given = {"checkpoint": str(checkpoint), "embodiment": embodiment, "threads": 1, "device": "cpu"}
+    return PolicyNode(
+        context=context, parameter_overrides=[Parameter(key, value=value) for key, value in given.items()]
+    )
+
+
+@pytest.fixture(scope="module")
+def node(context: Context, checkpoint: Path) -> Iterator[PolicyNode]:
+    node = make_node(context, checkpoint)
+    with spinning(node, threads=node.threads):
+        assert node.start()
+        yield node
+
+
+@pytest.fixture(scope="module")
+def asker(context: Context, node: PolicyNode) -> Iterator[Asker]:
+    asker = Asker(context)
+    with spinning(asker.node, threads=2):
+        yield asker
+
+
+@pytest.fixture
+def observation() -> Observation:
+    contract = Embodiment.load("aloha_sim")
+    rng = np.random.default_rng(0)
+    message = Observation(
+        instruction=INSTRUCTION,
+        camera_names=list(contract.camera_names),
+        joint_names=list(contract.joint_names),
+        proprio=contract.start_action.tolist(),
+    )
+    message.header.stamp.sec = 12
+    message.images = [
+        image_message(rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8), camera.name)
+        for camera in contract.cameras
+    ]
+    return message
+
+
+def as_core(message: Observation) -> CoreObservation:
+    images = {name: image_array(image) for name, image in zip(message.camera_names, message.images, strict=True)}
+    return CoreObservation(images, np.asarray(message.proprio), message.instruction)
+
+
+def test_proposals_are_the_cores_own(asker: Asker, policy: CosmosPolicy, observation: Observation) -> None:
+    response = asker.propose(observation=observation, n=2, seeds=[5, 6], steps=3, with_latents=True)
+    expected = policy.propose(as_core(observation), 2, [5, 6], 3)
+    assert (response.status, response.message) == (ProposeChunks.Response.OK, "")
+    for k, chunk in enumerate(response.chunks):
+        np.testing.assert_allclose(chunk_actions(chunk), expected.actions[k], atol=1e-5)
+        assert chunk.value == pytest.approx(expected.values[k], abs=1e-5)
+        assert (chunk.candidate_id, chunk.seed, chunk.checkpoint_id) == (k, 5 + k, policy.identity)
+        assert chunk.observation_stamp.sec == 12
+    assert [stage.stage for stage in response.stages] == [StageTime.ENCODE, StageTime.PROPOSE]
+    assert response.stages[1].evaluations == 6
+
+
+def test_the_same_seed_proposes_the_same_chunk_and_none_a_new_one(asker: Asker, observation: Observation) -> None:
+    first, again = (asker.propose(observation=observation, n=1, seeds=[5]).chunks[0] for _ in range(2))
+    drawn, drawn_again = (asker.propose(observation=observation, n=1).chunks[0] for _ in range(2))
+    assert first.positions == again.positions
+    assert drawn.seed != drawn_again.seed
+    assert drawn.positions != drawn_again.positions
+
+
+def test_scores_condition_on_the_sampled_latents(asker: Asker, policy: CosmosPolicy, observation: Observation) -> None:
+    chunks = asker.propose(observation=observation, n=2, seeds=[5, 6], steps=2, with_latents=True).chunks
+    response = asker.score(
+        observation=observation, chunks=chunks, futures=2, values=3, future_steps=3, value_steps=3, with_images=True
+    )
+    core = as_core(observation)
+    futures = policy.imagine(core, policy.propose(core, 2, [5, 6], 2), 2, 3)
+    expected = policy.evaluate(core, futures, 3, 3)
+    assert (response.status, response.checkpoint_id) == (ScoreChunks.Response.OK, policy.identity)
+    values = np.array([np.asarray(score.values).reshape(2, 3) for score in response.scores])
+    np.testing.assert_allclose(values, expected, atol=1e-4)
+    assert len(response.images) == 2 * 3
+    assert [stage.stage for stage in response.stages] == [
+        StageTime.ENCODE,
+        StageTime.IMAGINE,
+        StageTime.EVALUATE,
+        StageTime.DECODE,
+    ]
+
+
+def test_a_chunk_without_a_latent_is_scored_by_its_actions(asker: Asker, observation: Observation) -> None:
+    chunks = asker.propose(observation=observation, n=1, seeds=[5]).chunks
+    response = asker.score(observation=observation, chunks=chunks, futures=1, values=1)
+    assert response.status == ScoreChunks.Response.OK
+    assert np.isfinite(response.scores[0].values).all()
+
+
+def test_predicted_futures_come_as_one_image_per_camera(asker: Asker, observation: Observation) -> None:
+    response = asker.propose(observation=observation, n=2, seeds=[1, 2], with_futures=True)
+    assert [image.header.frame_id for image in response.futures] == observation.camera_names * 2
+
+
+def test_an_unknown_instruction_is_refused_with_the_known_ones(asker: Asker, observation: Observation) -> None:
+    observation.instruction = "dance"
+    response = asker.propose(observation=observation, n=1)
+    assert response.status == ProposeChunks.Response.UNKNOWN_INSTRUCTION
+    assert INSTRUCTION in response.message
+    assert not response.chunks
+
+
+def test_observations_that_do_not_fit_the_contract_are_refused(asker: Asker, observation: Observation) -> None:
+    def refusal() -> str:
+        response = asker.propose(observation=observation, n=1)
+        assert response.status == ProposeChunks.Response.BAD_OBSERVATION
+        return str(response.message)
+
+    cameras, proprio, joints = observation.camera_names, observation.proprio, observation.joint_names
+    observation.camera_names = cameras[::-1]
+    assert "in this order" in refusal()
+    observation.camera_names, observation.proprio = cameras, [float("nan")] * 14
+    assert "finite numbers" in refusal()
+    observation.proprio, observation.joint_names = proprio, joints[::-1]
+    assert "follower_left/waist" in refusal()
+    observation.joint_names, observation.images[0].encoding = joints, "bgr8"
+    assert "encoding is 'bgr8'" in refusal()
+
+
+def test_a_request_for_nothing_is_refused(asker: Asker, observation: Observation) -> None:
+    assert "at least one" in asker.propose(observation=observation, n=0).message
+    assert "one seed each" in asker.propose(observation=observation, n=2, seeds=[1]).message
+    assert asker.score(observation=observation, futures=1, values=1).status == ScoreChunks.Response.BAD_CHUNK
+
+
+def test_chunks_that_do_not_fit_the_contract_are_refused(asker: Asker, observation: Observation) -> None:
+    def refusal() -> str:
+        response = asker.score(observation=observation, chunks=[chunk], futures=1, values=1)
+        assert response.status == ScoreChunks.Response.BAD_CHUNK
+        return str(response.message)
+
+    chunk = asker.propose(observation=observation, n=1).chunks[0]
+    chunk.latent = array.array("B", b"not a latent")
+    assert "cannot be read" in refusal()
+    chunk.latent, chunk.positions[3] = array.array("B"), float("nan")
+    assert "not a finite number" in refusal()
+    chunk.joint_names = chunk.joint_names[::-1]
+    assert "in this order" in refusal()
+
+
+def test_requests_at_the_same_time_wait_their_turn(asker: Asker, observation: Observation) -> None:
+    request = ProposeChunks.Request(observation=observation, n=1, seeds=[5])
+    client = asker.node.create_client(ProposeChunks, "/policy/propose_chunks")
+    assert client.wait_for_service(10.0)
+    answers = [client.call_async(request) for _ in range(4)]
+    responses = [wait_for(answer, 20.0, "/policy") for answer in answers]
+    assert len({tuple(response.chunks[0].positions) for response in responses}) == 1
+
+
+def test_an_inactive_policy_says_that_it_is_not_ready(asker: Asker, node: PolicyNode, observation: Observation) -> None:
+    node.trigger_deactivate()
+    response = asker.propose(observation=observation, n=1)
+    scored = asker.score(observation=observation, futures=1, values=1)
+    node.trigger_activate()
+    assert (response.status, scored.status) == (ProposeChunks.Response.NOT_READY, ScoreChunks.Response.NOT_READY)
+    assert "policy is inactive" in response.message
+
+
+def test_outputs_that_are_not_finite_are_a_model_error(
+    asker: Asker, node: PolicyNode, observation: Observation
+) -> None:
+    network = node._queries._policy.network
+    kept = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(float("nan"))
+    response = asker.propose(observation=observation, n=1)
+    network.load_state_dict(kept)
+    assert response.status == ProposeChunks.Response.MODEL_ERROR
+    assert "not finite" in response.message
+    assert asker.propose(observation=observation, n=1).status == ProposeChunks.Response.OK
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_name", "embodiment", "reason"),
+    [
+        ("", "aloha_sim", "parameter checkpoint is empty"),
+        ("/no/such/folder", "aloha_sim", "/no/such/folder"),
+        ("tiny", "no_such_robot", "no_such_robot"),
+        ("tiny", "aloha", "does not match checkpoint"),
+    ],
+)
+def test_a_node_that_cannot_serve_does_not_start_and_says_why(
+    context: Context, checkpoint: Path, capfd: pytest.CaptureFixture, checkpoint_name: str, embodiment: str, reason: str
+) -> None:
+    node = make_node(context, checkpoint if checkpoint_name == "tiny" else checkpoint_name, embodiment)
+    assert not node.start()
+    node.destroy_node()
+    log = capfd.readouterr().err
+    assert reason in log
+    assert "Traceback" not in log
