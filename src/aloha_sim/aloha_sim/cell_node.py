@@ -35,6 +35,9 @@ LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 RESET_TIMEOUT = 10.0
 """[s] of real time after which a reset is given up: the physics loop does not run."""
 
+QUIET_AFTER_RESET = 0.3
+"""[s] in which commands are dropped: they were meant for the scene before the reset."""
+
 
 class CellNode(Node):
     """Stand in for the cameras and arms of the robot.
@@ -54,7 +57,7 @@ class CellNode(Node):
         super().__init__("aloha_sim", **node_options)
         settings, self.graph = parameters.declare(self)
         self.cell = Cell(**settings)
-        self._tick, self._ticks_since_reset = 0, 0
+        self._tick, self._reset_at = 0, 0.0
         self._period = 1 / self.graph.clock_rate
         self._every = {
             "states": round(self.graph.clock_rate / self.graph.state_rate),
@@ -135,6 +138,7 @@ class CellNode(Node):
         for arm, inbox in enumerate(self._inboxes):
             inbox.restart(self.cell.motor_units(start[7 * arm : 7 * arm + 7]))
         self._report_success(False)
+        self._reset_at = self.time
 
     def _serve_resets(self) -> None:
         while not self._resets.empty():
@@ -176,6 +180,8 @@ class CellNode(Node):
     # -- callbacks -----------------------------------------------------------------------------------------------
 
     def _on_command(self, arm: int, message: JointState) -> None:
+        if self.time - self._reset_at < QUIET_AFTER_RESET:
+            return
         stamp = messages.to_seconds(message.header.stamp)
         reason = self._inboxes[arm].receive(message.name, message.position, stamp=stamp or None, now=self.time)
         if not reason:

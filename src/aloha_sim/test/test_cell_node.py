@@ -23,7 +23,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
-from aloha_sim.cell_node import LATCHED, SENSOR, CellNode  # noqa: E402
+from aloha_sim.cell_node import LATCHED, QUIET_AFTER_RESET, SENSOR, CellNode  # noqa: E402
 from aloha_sim.errors import SimError  # noqa: E402
 from aloha_sim.settings import VENDOR_FINGERS, VENDOR_JOINTS  # noqa: E402
 from cosmos_policy_msgs.srv import ResetCell  # noqa: E402
@@ -92,7 +92,17 @@ class Observer(Node):
             message.header.stamp.sec, message.header.stamp.nanosec = int(stamp), int(stamp % 1 * 1e9)
         self.commands.publish(message)
 
+    def now(self) -> float:
+        clock = self.fresh("/clock").clock
+        return float(clock.sec + clock.nanosec * 1e-9)
+
     def reset(self, seed: int, task: str = "") -> ResetCell.Response:
+        response = self.ask_reset(seed, task)
+        listens_at = self.now() + QUIET_AFTER_RESET
+        self.wait(lambda: self.now() > listens_at, "the cell to listen again")
+        return response
+
+    def ask_reset(self, seed: int, task: str = "") -> ResetCell.Response:
         assert self.resets.wait_for_service(PATIENCE)
         future = self.resets.call_async(ResetCell.Request(seed=seed, task=task))
         self.wait(future.done, "/sim/reset")
@@ -155,6 +165,17 @@ def test_a_reset_puts_the_cube_of_the_seed_back_and_the_clock_runs_on(observer: 
     after = observer.fresh("/clock").clock
     assert (after.sec, after.nanosec) > (before.sec, before.nanosec)
     assert observer.newest["/task_success"].data is False
+
+
+def test_commands_meant_for_the_scene_before_a_reset_are_dropped(observer: Observer) -> None:
+    observer.reset(4)
+    observer.target = 0.4
+    observer.wait(lambda: observer.waist() > 0.2, "an arm on its way")
+    observer.ask_reset(4)
+    observer.target = None
+    listens_at = observer.now() + QUIET_AFTER_RESET
+    observer.wait(lambda: observer.now() > listens_at, "the cell to listen again")
+    assert observer.waist() == pytest.approx(0.0, abs=1e-3)
 
 
 def test_a_task_of_another_cell_is_refused_with_the_remedy(observer: Observer) -> None:
