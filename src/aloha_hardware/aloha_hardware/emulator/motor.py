@@ -1,0 +1,265 @@
+"""One emulated motor: registers with their rules, and the servo behind them (ROBOTIS e-Manual, X series).
+
+What the manual leaves open is modelled on the safe side for whoever drives it: a Goal Position outlives Torque Enable,
+so that a driver which forgets to set it first sees the arm jump.
+"""
+
+from __future__ import annotations
+
+import math
+
+from aloha_hardware.control_table import Item
+from aloha_hardware.emulator import packets
+from aloha_hardware.emulator.mechanics import Drive, Joint
+from aloha_hardware.emulator.registers import Registers
+from aloha_hardware.motors import REVERSE, Motor
+from aloha_hardware.units import CURRENT_UNIT, RAD_PER_TICK, TICKS_PER_TURN, VELOCITY_UNIT, WATCHDOG_UNIT
+
+CURRENT, VELOCITY, POSITION, EXTENDED, CURRENT_POSITION, PWM = 0, 1, 3, 4, 5, 16
+POSITION_MODES = (POSITION, EXTENDED, CURRENT_POSITION)
+GOALS = ("goal_pwm", "goal_current", "goal_velocity", "goal_position")
+SINGLE_TURN_OFFSET = 1024
+
+AMBIENT = 25.0  # [°C]
+HEATING = 2.0  # [°C/s] at stall
+COOLING = 0.02  # [1/s]
+STANDING_CURRENT = 12.0  # [A] that would pull the supply down to nothing; the droop is linear
+OVERLOAD_SHARE = 0.8  # of the stall torque
+OVERLOAD_TIME = 1.5  # [s] above it until the motor gives up
+REBOOT_TIME = 0.4  # [s] off the bus
+BIT_VOLTAGE, BIT_HEAT, BIT_OVERLOAD = 1, 4, 32
+
+
+class EmulatedMotor:
+    """A motor that keeps its registers, moves its joint, and knows when it hurts itself."""
+
+    def __init__(self, motor: Motor, joint: Joint, firmware: int = 46) -> None:
+        self.model, self.joint = motor.model, joint
+        self.registers = Registers(motor.model.table)
+        self.mounted_reversed = bool(motor.drive_mode & REVERSE)
+        self.supply = 12.0  # [V]
+        self.temperature = AMBIENT
+        self.offline_until = -math.inf
+        self.registered: tuple[int, bytes] | None = None
+        self._overload_for = 0.0
+        self._turns = 0
+        self._tripped = False
+        settings = {
+            "firmware_version": firmware,
+            "id": motor.id,
+            "baud_rate": 3,
+            "return_delay_time": 0,
+            "drive_mode": motor.drive_mode,
+            "operating_mode": POSITION,
+            "secondary_id": motor.secondary_id,
+            "velocity_limit": 131,
+            "min_position_limit": motor.min_ticks,
+            "max_position_limit": motor.max_ticks,
+        }
+        for name, value in settings.items():
+            self.registers.set(name, value)
+        self.power_up()
+
+    # Registers -----------------------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> int:
+        """Its address on the bus."""
+        return self.registers.get("id")
+
+    @property
+    def torque(self) -> bool:
+        """Whether it holds its joint."""
+        return bool(self.registers.get("torque_enable"))
+
+    @property
+    def alert(self) -> int:
+        """The alert bit of its status packets."""
+        return packets.ALERT if self.registers.get("hardware_error_status") else 0
+
+    @property
+    def stopped_by_watchdog(self) -> bool:
+        """Whether the bus was silent for too long and nobody has cleared it."""
+        return self._tripped
+
+    def power_up(self) -> None:
+        """Load the defaults of the RAM; the encoder knows its angle within one turn only."""
+        self.registers.reset(eeprom=False)
+        self._tripped, self._overload_for, self.registered = False, 0.0, None
+        for limit in ("pwm", "current"):
+            if f"{limit}_limit" in self.registers.table:
+                self.registers.set(f"goal_{limit}", self.registers.get(f"{limit}_limit"))
+        self._turns = -math.floor((self._encoder() + TICKS_PER_TURN // 2) / TICKS_PER_TURN)
+        self.registers.set("goal_position", self.present_position())
+        self.refresh(0.0)
+
+    def factory_reset(self, option: int) -> None:
+        """Forget all settings but the ID (option 1), or the ID and the baud rate (option 2)."""
+        kept = {1: ("id",), 2: ("id", "baud_rate")}.get(option, ())
+        values = {name: self.registers.get(name) for name in (*kept, "firmware_version")}
+        self.registers.reset(eeprom=True)
+        for name, value in values.items():
+            self.registers.set(name, value)
+        self.power_up()
+
+    def write(self, address: int, data: bytes, shadow: bool = False) -> int:
+        """Execute a write and return the error; all of it or nothing is stored.
+
+        Args:
+            shadow: addressed to the Secondary ID, which reaches the RAM only.
+        """
+        error, writes = self.registers.split(address, data)
+        if not error:
+            error = next((problem for item, value in writes if (problem := self._objection(item, value, shadow))), 0)
+        if not error:
+            for item, value in writes:
+                self._store(item, value)
+        return error
+
+    def _objection(self, item: Item, value: int, shadow: bool) -> int:
+        if item.in_eeprom and (shadow or self.torque):
+            return packets.ACCESS
+        if item.name in GOALS and self._tripped:
+            return packets.DATA_RANGE
+        if item.name == "bus_watchdog" and value < 0:
+            return packets.DATA_RANGE
+        if item.name == "operating_mode" and value not in self.model.modes:
+            return packets.DATA_RANGE
+        if item.name == "torque_enable" and value and self._is_shut_down():
+            return packets.RESULT_FAIL
+        return packets.DATA_LIMIT if self._beyond_limit(item.name, value) else 0
+
+    def _beyond_limit(self, name: str, value: int) -> bool:
+        get = self.registers.get
+        if name == "goal_position" and get("operating_mode") == POSITION:
+            return not get("min_position_limit") <= value <= get("max_position_limit")
+        limits = {"goal_pwm": "pwm_limit", "goal_current": "current_limit", "goal_velocity": "velocity_limit"}
+        limits["profile_velocity"] = "velocity_limit"
+        return name in limits and limits[name] in self.registers.table and abs(value) > get(limits[name])
+
+    def _store(self, item: Item, value: int) -> None:
+        changed = item.name != "indirect" and value != self.registers.get(item.name)
+        self.registers.store(item, value)
+        if item.name == "bus_watchdog":
+            self._tripped = False
+        elif item.name == "operating_mode" and changed:
+            self._enter_mode()
+
+    def _enter_mode(self) -> None:
+        registers = self.registers
+        for name in ("profile_velocity", "profile_acceleration"):
+            registers.set(name, 0)
+        for name, item in registers.table.items():
+            if name.endswith("_gain"):
+                registers.set(name, item.default)
+        for limit in ("pwm", "current"):
+            if f"{limit}_limit" in registers.table:
+                registers.set(f"goal_{limit}", registers.get(f"{limit}_limit"))
+        registers.set("goal_position", self.present_position())
+
+    def _is_shut_down(self) -> bool:
+        return bool(self.registers.get("hardware_error_status") & self.registers.get("shutdown"))
+
+    # Motion --------------------------------------------------------------------------------------------------------
+
+    def drive(self) -> Drive | None:
+        """Return what the motor wants of its joint; nothing without torque."""
+        if not self.torque:
+            return None
+        get, mode = self.registers.get, self.registers.get("operating_mode")
+        stall = self._stall_torque()
+        limit = stall
+        if self.model.senses_current and mode in (CURRENT, POSITION, EXTENDED, CURRENT_POSITION):
+            cap = "goal_current" if mode in (CURRENT, CURRENT_POSITION) else "current_limit"
+            limit = min(stall, abs(get(cap)) * CURRENT_UNIT * self.model.torque_constant)
+        if mode in POSITION_MODES:
+            error = (self._goal_angle() - self.joint.angle) if not self._tripped else 0.0
+            gain = get("position_p_gain") / self.registers.table["position_p_gain"].default
+            profile = get("profile_velocity") * VELOCITY_UNIT
+            top = min(profile, self.model.top_speed) if profile else self.model.top_speed
+            velocity = min(max(20.0 * gain * error, -top), top)
+            full_push_at = 141 * RAD_PER_TICK / max(gain, 1e-6)
+            return Drive(velocity, stall * min(max(error / full_push_at, -1.0), 1.0), limit)
+        goal, full = {
+            VELOCITY: ("goal_velocity", self.model.top_speed / VELOCITY_UNIT),
+            PWM: ("goal_pwm", 885.0),
+        }.get(mode, ("goal_current", stall / (CURRENT_UNIT * self.model.torque_constant)))
+        share = 0.0 if self._tripped else min(max(self._sign() * get(goal) / full, -1.0), 1.0)
+        return Drive(share * self.model.top_speed, share * stall, limit)
+
+    def feel(self, torque: float, dt: float, silence: float) -> None:
+        """Let time pass [s]: heat, overload and watchdog; `silence` is how long the bus has said nothing [s]."""
+        share = abs(torque) / self._stall_torque()
+        self.temperature += dt * (HEATING * share**2 - COOLING * (self.temperature - AMBIENT))
+        self._overload_for = self._overload_for + dt if share >= OVERLOAD_SHARE else 0.0
+        watchdog = self.registers.get("bus_watchdog")
+        if self.torque and watchdog > 0 and silence >= watchdog * WATCHDOG_UNIT:
+            self._tripped = True
+            self.registers.set("bus_watchdog", -1)
+        if self._tripped and self.registers.get("operating_mode") in POSITION_MODES:
+            self.registers.set("goal_position", self.present_position())
+        self._check_health(share)
+        self._publish(torque)
+
+    def refresh(self, now: float) -> None:
+        """Bring the registers that only measure up to date."""
+        self.registers.set("realtime_tick", int(now * 1000) % 32768)
+        self.registers.set("present_position", self.present_position())
+
+    def fail(self, bits: int) -> None:
+        """Raise a hardware error; torque goes off when it is one the motor shuts down for."""
+        status = self.registers.get("hardware_error_status") | bits
+        self.registers.set("hardware_error_status", status)
+        if self._is_shut_down():
+            self.registers.set("torque_enable", 0)
+
+    def present_position(self) -> int:
+        """Return its angle in ticks, as the register holds it."""
+        return self._encoder() + TICKS_PER_TURN // 2 + self._turns * TICKS_PER_TURN + self._offset()
+
+    def _check_health(self, share: float) -> None:
+        get = self.registers.get
+        voltage = round(10 * self.supply * (1 - share * 2 / STANDING_CURRENT * 0.2))
+        self.registers.set("present_input_voltage", voltage)
+        bits = BIT_OVERLOAD if self._overload_for >= OVERLOAD_TIME else 0
+        bits |= BIT_HEAT if self.temperature > get("temperature_limit") else 0
+        bits |= BIT_VOLTAGE if not get("min_voltage_limit") <= voltage <= get("max_voltage_limit") else 0
+        if bits:
+            self.fail(bits)
+
+    def _publish(self, torque: float) -> None:
+        sign = self._sign()
+        if self.model.senses_current:
+            value = torque / self.model.torque_constant / CURRENT_UNIT
+        else:
+            value = 1000 * torque / self._stall_torque()
+        velocity = round(sign * self.joint.velocity / VELOCITY_UNIT)
+        values = {
+            "present_current": round(sign * value),
+            "present_velocity": velocity,
+            "present_position": self.present_position(),
+            "present_temperature": round(self.temperature),
+            "present_pwm": round(885 * sign * torque / self._stall_torque()),
+            "moving": int(abs(velocity) > self.registers.get("moving_threshold")),
+        }
+        for name, number in values.items():
+            self.registers.set(name, number)
+
+    def _stall_torque(self) -> float:
+        amperes = {"XM540-W270": 4.4, "XM430-W350": 2.3}.get(self.model.name, 1.0)
+        return self.model.torque_constant * amperes
+
+    def _sign(self) -> int:
+        return 1 if bool(self.registers.get("drive_mode") & REVERSE) == self.mounted_reversed else -1
+
+    def _encoder(self) -> int:
+        return self._sign() * round(self.joint.angle / RAD_PER_TICK)
+
+    def _offset(self) -> int:
+        offset = self.registers.get("homing_offset")
+        single = self.registers.get("operating_mode") == POSITION
+        return 0 if single and abs(offset) > SINGLE_TURN_OFFSET else offset
+
+    def _goal_angle(self) -> float:
+        ticks = self.registers.get("goal_position") - TICKS_PER_TURN // 2 - self._turns * TICKS_PER_TURN
+        return self._sign() * (ticks - self._offset()) * RAD_PER_TICK
