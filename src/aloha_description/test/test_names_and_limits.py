@@ -108,3 +108,13 @@ def test_the_right_finger_mirrors_the_left(cell: Element) -> None:
 def test_every_link_is_drawn_and_collides_without_files_of_others(cell: Element) -> None:
     assert not list(cell.iter("mesh"))
     assert len(list(cell.iter("visual"))) > 30
+
+
+@pytest.mark.parametrize("arm", ["vx300s"], indirect=True)
+@pytest.mark.parametrize("side", ["follower_left", "follower_right"])
+def test_frames_published_for_an_arm_alone_fit_the_cell(cell: Element, arm: Element, side: str) -> None:
+    for joint in arm.iter("joint"):
+        twin = cell.find(f"joint[@name='{side}/{joint.get('name')}']")
+        assert twin.find("child").get("link") == f"{side}/{joint.find('child').get('link')}"
+        assert twin.find("parent").get("link") == f"{side}/{joint.find('parent').get('link')}"
+        assert twin.find("origin").attrib == joint.find("origin").attrib
