@@ -7,7 +7,7 @@ NAME = "cosmos_policy_core"
 DATA = ["h5py", "av"]
 TRAINING = ["matplotlib", "scipy"]
 SIM = ["gymnasium"]
-TWO_B = ["diffusers"]
+TWO_B = ["diffusers", "huggingface_hub"]
 
 setup(
     name=NAME,

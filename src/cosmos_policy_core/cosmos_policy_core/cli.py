@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
     "train": ("train", "train a policy on recorded episodes"),
     "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
+    "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
     "bench": ("bench", "measure the speed of model, planner or control"),
 }
 
@@ -48,7 +49,7 @@ def available() -> list[str]:
 
 def usage() -> str:
     """Say what there is."""
-    lines = [f"  {word:<15} {COMMANDS[word][1]}" for word in available()]
+    lines = [f"  {word:<17} {COMMANDS[word][1]}" for word in available()]
     return "\n".join(["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for its options)", "", *lines])
 
 

@@ -9,6 +9,7 @@ Nothing here is ever unpickled.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -58,33 +59,76 @@ def save_policy(policy: CosmosPolicy, folder: Path) -> None:
 
 
 def load_policy(path: str | Path, device: torch.device, dtype: torch.dtype | None = None) -> CosmosPolicy:
-    """Read a checkpoint folder (or the name of a shipped one) onto a device.
+    """Read a checkpoint onto a device: a folder, a shipped name, NVIDIA's files or an id on the Hugging Face hub.
 
     Raises:
         CheckpointError, StatisticsError, ContractError: what is wrong, in which file, and the remedy.
     """
+    # Imported here: reading NVIDIA's files builds on this module.
+    from cosmos_policy_core.model.nvidia.files import is_published
+    from cosmos_policy_core.model.nvidia.importing import load_published
+
+    if Path(path).suffix == ".pt" and Path(path).is_file():
+        return load_published(Path(path), device, dtype)
     folder = find(path)
-    config = PolicyConfig.load(folder)
-    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
-    network = DiffusionTransformer(config.transformer)
-    weights = {name.removeprefix(PREFIX): tensor for name, tensor in read_tensors(folder / MODEL_FILE).items()}
-    load_strictly(network, weights, folder / MODEL_FILE)
-    tokenizer = build_tokenizer(config)
-    load_strictly(_module(tokenizer), read_tensors(folder / TOKENIZER_FILE), folder / TOKENIZER_FILE)
-    _module(tokenizer).to(device=device, dtype=dtype).eval().requires_grad_(False)
-    network.to(device=device, dtype=dtype).eval().requires_grad_(False)
-    contract = Embodiment.load(folder / EMBODIMENT_FILE)
-    policy = CosmosPolicy(
-        config=config,
-        network=network,
-        tokenizer=tokenizer,
+    if is_published(folder):
+        return load_published(folder, device, dtype, download=folder != Path(path).expanduser())
+    policy = assemble(
+        config=PolicyConfig.load(folder),
+        weights={name.removeprefix(PREFIX): tensor for name, tensor in read_tensors(folder / MODEL_FILE).items()},
+        tokenizer_weights=read_tensors(folder / TOKENIZER_FILE),
+        sources=(folder / MODEL_FILE, folder / TOKENIZER_FILE),
         statistics=Statistics.load(folder / STATISTICS_FILE),
         text=TextEmbeddings.load(folder),
-        contract=contract,
+        contract=Embodiment.load(folder / EMBODIMENT_FILE),
         identity=identity(folder),
+        device=device,
+        dtype=dtype,
     )
     _check_shapes(policy, folder)
     return policy
+
+
+def assemble(
+    *,
+    config: PolicyConfig,
+    weights: Mapping[str, Tensor],
+    tokenizer_weights: Mapping[str, Tensor],
+    sources: tuple[Path, Path],
+    statistics: Statistics,
+    text: TextEmbeddings,
+    contract: Embodiment,
+    identity: str,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> CosmosPolicy:
+    """Put a policy together from its parts, with one copy of the weights: modules take the tensors as their own.
+
+    Args:
+        sources: the files of network and tokenizer, for errors.
+        dtype: float32 on a CPU and bfloat16 elsewhere by default.
+
+    Raises:
+        CheckpointError: weights that don't fit the configuration, or are not finite.
+    """
+    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.bfloat16)
+    with torch.device("meta"):
+        network, tokenizer = DiffusionTransformer(config.transformer), build_tokenizer(config)
+    for module, tensors, source in (
+        (network, weights, sources[0]),
+        (_module(tokenizer), tokenizer_weights, sources[1]),
+    ):
+        load_strictly(module, tensors, source)
+        module.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return CosmosPolicy(
+        config=config,
+        network=network,
+        tokenizer=tokenizer,
+        statistics=statistics,
+        text=text,
+        contract=contract,
+        identity=identity,
+    )
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -103,8 +147,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def load_strictly(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """Load weights that must match name for name and shape for shape.
+def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Load weights that must match name for name and shape for shape; the module keeps these very tensors.
 
     Raises:
         CheckpointError: counts and first names of what is missing, unexpected or of another shape.
@@ -123,7 +167,7 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], path: Path) -> 
             f"{path}: tensors do not fit the configuration: {', '.join(parts)}. "
             "The file belongs to another model size or version; take config.json and weights from the same export."
         )
-    module.load_state_dict(weights)
+    module.load_state_dict(weights, assign=True)
     broken = [
         name for name, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()
     ]
@@ -135,11 +179,16 @@ def load_strictly(module: nn.Module, weights: dict[str, Tensor], path: Path) -> 
 
 def identity(folder: Path) -> str:
     """Name a checkpoint by its folder and its weights: `nano_transfer_cube@1f2e3d4c`."""
-    digest = hashlib.sha256()
-    with (folder / MODEL_FILE).open("rb") as file:
+    return f"{folder.resolve().name}@{digest(folder / MODEL_FILE)}"
+
+
+def digest(path: Path) -> str:
+    """Return the first eight digits of a file's SHA-256."""
+    whole = hashlib.sha256()
+    with path.open("rb") as file:
         while block := file.read(1 << 22):
-            digest.update(block)
-    return f"{folder.resolve().name}@{digest.hexdigest()[:8]}"
+            whole.update(block)
+    return whole.hexdigest()[:8]
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:

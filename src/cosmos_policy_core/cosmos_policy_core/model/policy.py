@@ -90,9 +90,11 @@ class CosmosPolicy:
     def from_pretrained(
         cls, path: str | Path, device: str | torch.device = "cpu", dtype: torch.dtype | None = None
     ) -> CosmosPolicy:
-        """Load a checkpoint folder, or a checkpoint that ships with the package by name.
+        """Load a checkpoint.
 
         Args:
+            path: a checkpoint folder, the name of a checkpoint that ships with the package, a folder laid out like
+                NVIDIA's repositories (or its .pt file), or an id on the Hugging Face hub (`organisation/name`).
             dtype: of the network; float32 on a CPU and bfloat16 elsewhere by default.
 
         Raises:

@@ -41,9 +41,10 @@ class WanTokenizer(nn.Module):
 
         self.base_dim = base_dim
         self.vae = AutoencoderKLWan(base_dim=base_dim, z_dim=self.latent_channels)
-        # Buffers, because the published model rounds them to bfloat16 together with the weights.
-        self.register_buffer("latent_mean", torch.tensor(WAN_LATENT_MEAN), persistent=False)
-        self.register_buffer("latent_std", torch.tensor(WAN_LATENT_STD), persistent=False)
+        # Buffers, because the published model rounds them to bfloat16 together with the weights. They are constants:
+        # real ones even where the weights are built without memory (on the meta device), to be loaded afterwards.
+        self.register_buffer("latent_mean", torch.tensor(WAN_LATENT_MEAN, device="cpu"), persistent=False)
+        self.register_buffer("latent_std", torch.tensor(WAN_LATENT_STD, device="cpu"), persistent=False)
         self.register_state_dict_post_hook(_to_published_names)
         self.register_load_state_dict_pre_hook(_from_published_names)
         self.register_load_state_dict_post_hook(_report_published_names)
