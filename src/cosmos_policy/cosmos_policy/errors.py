@@ -21,3 +21,7 @@ class NoAnswer(NodeError):
 
 class GraphError(NodeError):
     """An argument of the bring-up that is unknown, or a node of the graph that is not installed."""
+
+
+class DemoError(NodeError):
+    """A demonstration that cannot begin or go on; says which process ended and where its log is."""

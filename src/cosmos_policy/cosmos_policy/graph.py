@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cosmos_policy_core.embodiment import Embodiment
-
 from cosmos_policy.errors import GraphError
+from cosmos_policy_core.embodiment import Embodiment
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ ARGUMENTS = (
     Argument("candidates", 8, "Chunks to choose among.", minimum=1),
     Argument("futures", 3, "Imagined futures per chunk.", minimum=1),
     Argument("values", 5, "Value predictions per future.", minimum=1),
+    Argument("imagined_images", False, "Report what the planner imagined for the chunk it chose."),
     Argument("real_time_factor", 1.0, "Speed of simulated time; 0: as fast as it goes.", minimum=0.0),
     Argument("rviz", False, "Also open rviz."),
 )
@@ -142,7 +142,8 @@ def _policies(chosen: Mapping[str, Any]) -> list[NodeSpec]:
 
 def _planner(chosen: Mapping[str, Any]) -> NodeSpec:
     scorer = SCORER if chosen["planning_checkpoint"] else POLICY
-    parameters = {name: chosen[name] for name in ("embodiment", "planner", "candidates", "futures", "values")}
+    names = ("embodiment", "planner", "candidates", "futures", "values", "imagined_images")
+    parameters = {name: chosen[name] for name in names}
     return NodeSpec(
         "cosmos_policy",
         "planner_node",

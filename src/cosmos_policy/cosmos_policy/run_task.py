@@ -11,9 +11,8 @@ background thread and must not call verbs.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future as ThreadFuture
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +89,16 @@ class Commander:
 
     # Verbs --------------------------------------------------------------------------------------------------------
 
+    @property
+    def planner_is_there(self) -> bool:
+        """Whether somebody serves /run_task."""
+        return bool(self._task.server_is_ready())
+
+    @property
+    def cell_is_there(self) -> bool:
+        """Whether somebody serves /sim/reset."""
+        return bool(self._reset.service_is_ready())
+
     def wait_for_planner(self, timeout: float = 60.0) -> None:
         """Wait until /run_task is served; raises NoAnswer when it is not within `timeout` [s]."""
         if not self._task.wait_for_server(timeout_sec=timeout):
@@ -113,6 +122,7 @@ class Commander:
         seed: int = 0,
         timeout: float = 600.0,
         on_feedback: Callable[[RunTask.Feedback], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> TaskOutcome:
         """Have an instruction carried out and wait for the end.
 
@@ -122,6 +132,7 @@ class Commander:
             seed: base seed of the proposals.
             timeout: wall time to wait [s]; the task is cancelled when it is over.
             on_feedback: called in the background thread.
+            check: called twice a second while waiting; may raise to give up, and the task is cancelled.
 
         Raises:
             NoAnswer: no planner, or none that answers.
@@ -135,9 +146,9 @@ class Commander:
             raise NoAnswer("/run_task: the planner rejected the goal. Activate it.")
         self._goal = handle
         try:
-            result = wait_for(handle.get_result_async(), timeout, "/run_task").result
-        except (NoAnswer, KeyboardInterrupt):
-            self.cancel()
+            result = wait_for(handle.get_result_async(), timeout, "/run_task", check).result
+        except BaseException:
+            self._cancel_quietly()
             raise
         finally:
             self._goal = None
@@ -149,10 +160,16 @@ class Commander:
             result.duration,
         )
 
-    def cancel(self) -> None:
+    def cancel(self, timeout: float = ANSWER_TIMEOUT) -> None:
         """Cancel the running task, from any thread; a no-op when none runs."""
         if self._goal is not None:
-            wait_for(self._goal.cancel_goal_async(), ANSWER_TIMEOUT, "/run_task")
+            wait_for(self._goal.cancel_goal_async(), timeout, "/run_task")
+
+    def _cancel_quietly(self) -> None:
+        try:
+            self.cancel(timeout=1.0)
+        except NoAnswer:  # whoever gives up has a better reason to tell
+            pass
 
     # Threads ------------------------------------------------------------------------------------------------------
 
@@ -163,16 +180,23 @@ class Commander:
             pass
 
 
-def wait_for(future: Any, timeout: float, name: str) -> Any:
+def wait_for(future: Any, timeout: float, name: str, check: Callable[[], None] | None = None) -> Any:
     """Block until a future that another thread completes has its result.
 
+    Args:
+        timeout: [s].
+        name: who is waited for, for the error.
+        check: called twice a second; may raise to give up.
+
     Raises:
-        NoAnswer: not within `timeout` [s]; says that `name` did not answer.
+        NoAnswer: it took longer than `timeout`.
     """
-    done: ThreadFuture[None] = ThreadFuture()
-    future.add_done_callback(lambda _: done.set_result(None))
-    try:
-        done.result(timeout)
-    except FutureTimeoutError:
-        raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.") from None
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    deadline = time.monotonic() + timeout
+    while not done.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
+        if check is not None:
+            check()
+        if time.monotonic() >= deadline:
+            raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.")
     return future.result()
