@@ -5,14 +5,16 @@ Shadows obey their master's writes through their Secondary ID (ROBOTIS e-Manual)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from dynamixel_sdk import (
     BROADCAST_ID,
     COMM_RX_CORRUPT,
-    COMM_RX_TIMEOUT,
     COMM_SUCCESS,
+    INST_PING,
     GroupSyncRead,
     PacketHandler,
 )
@@ -25,6 +27,7 @@ from aloha_hardware.port import QuietPort
 STATUS_OVERHEAD = 11  # bytes of a status packet beside its data
 ID_AT, ERROR_AT, DATA_AT = 4, 8, 9
 ALERT = 0x80
+BROADCAST_TIME = 0.1  # [s] enough for the first thirty IDs
 FAST_READ_FIRMWARE = 45
 ERRORS = {
     1: "it failed to carry the instruction out",
@@ -45,7 +48,7 @@ class BusCounts:
     corrupt: int = 0
     retries: int = 0
     refused: int = 0
-    total: int = field(default=0)
+    total: int = 0
 
 
 class Bus:
@@ -72,13 +75,33 @@ class Bus:
         Raises:
             BusError: it does not answer.
         """
-        _, result, _ = self._attempts(lambda: self._packets.ping(self.port, ident), ident, "ping")
-        assert result == COMM_SUCCESS
-        return self.read(ident, "model_number"), self.read(ident, "firmware_version")
+        number, _, _ = self._attempts(lambda: self._packets.ping(self.port, ident), ident, "ping")
+        return number, self.read(ident, "firmware_version")
 
-    def present(self, ident: int) -> bool:
-        """Tell whether any motor answers at an ID."""
-        return any(self._packets.ping(self.port, ident)[1] != COMM_RX_TIMEOUT for _ in range(2))
+    def answers(self, ident: int) -> bool:
+        """Tell whether a motor answers at an ID, now."""
+        return bool(self._packets.ping(self.port, ident)[1] == COMM_SUCCESS)
+
+    def broadcast_ping(self, listen: float = BROADCAST_TIME) -> set[int]:
+        """Return the IDs of all motors that can be heard, those of the arm and others.
+
+        Args:
+            listen: how long [s]; motors answer one after the other, in the order of their IDs.
+        """
+        found: set[int] = set()
+        if self._packets.txPacket(self.port, [0, 0, 0, 0, BROADCAST_ID, 3, 0, INST_PING, 0, 0]) != COMM_SUCCESS:
+            return found
+        end = time.monotonic() + listen
+        while time.monotonic() < end:
+            self.port.setPacketTimeoutMillis(1e3 * max(0.0, end - time.monotonic()))
+            packet, result = self._packets.rxPacket(self.port, False)
+            if result == COMM_SUCCESS:
+                found.add(packet[ID_AT])
+        return found
+
+    def set_baud(self, rate: int) -> None:
+        """Talk at another rate from now on."""
+        self.port.set_rate(rate)
 
     def read(self, ident: int, name: str) -> int:
         """Return the value of one item of one motor.
@@ -210,7 +233,7 @@ class Bus:
         self.counts.timeouts += 1
         return False
 
-    def _attempts(self, attempt, ident: int, what: str):  # type: ignore[no-untyped-def]
+    def _attempts(self, attempt: Callable[[], tuple[Any, int, int]], ident: int, what: str) -> tuple[Any, int, int]:
         corrupt = False
         for number in range(3):
             self.counts.total += 1

@@ -44,14 +44,18 @@ class QuietPort(PortHandler):
                 f"{name}: there is no such port. Plug the arm's USB cable in and switch it on, check the udev rules, "
                 "or set parameter port."
             )
-        self.baudrate = baud
-        self.tx_time_per_byte = 1e4 / baud  # [ms]
+        self.baudrate, self.tx_time_per_byte = baud, 1e4 / baud  # [ms]
         try:
             self.ser = serial.Serial(port=name, baudrate=baud, timeout=0, exclusive=True)
         except serial.SerialException as error:
             raise PortError(_open_problem(name, error)) from error
         self.is_open, self.is_using = True, False
         self.ser.reset_input_buffer()
+
+    def set_rate(self, baud: int) -> None:
+        """Talk at another rate from now on."""
+        self.ser.baudrate = self.baudrate = baud
+        self.tx_time_per_byte = 1e4 / baud
 
     def disconnect(self) -> None:
         """Close the port, whatever state it is in."""
@@ -70,6 +74,17 @@ class QuietPort(PortHandler):
             return int(Path(f"/sys/bus/usb-serial/devices/{device}/latency_timer").read_text())
         except (OSError, ValueError):
             return None
+
+    @property
+    def serial_number(self) -> str:
+        """The serial number of a USB adapter; empty where the device has none."""
+        device = os.path.basename(os.path.realpath(self.port_name))
+        for above in ("..", "../.."):
+            try:
+                return Path(f"/sys/class/tty/{device}/device/{above}/serial").read_text().strip()
+            except OSError:
+                continue
+        return ""
 
     # What the SDK calls --------------------------------------------------------------------------------------------
 

@@ -1,0 +1,266 @@
+"""One arm behind its bus, without ROS: bring up, read, write, hold, recover.
+
+Everything here belongs to one thread at a time; the driver's loop is that thread while the arm is active.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aloha_hardware.arm_checks import Warn, check_arm, check_identity, restart
+from aloha_hardware.arm_settings import ArmSettings
+from aloha_hardware.bus import Bus
+from aloha_hardware.control_table import describe_hardware_error
+from aloha_hardware.errors import MotorError, PortError
+from aloha_hardware.motors import Motor
+from aloha_hardware.port import QuietPort
+from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, radians_from_ticks, ticks_from_radians
+
+OUTSIDE_TOLERANCE = 200  # [ticks] a resting arm may lie beyond its motors' position limits
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The seven joints in one instant.
+
+    Args:
+        stamp: [s] of the monotonic clock, after the read.
+        position, velocity: [rad], [rad/s].
+        effort: [N·m] of all motors of the joint together, from nominal constants, or [mA] of the master as sensed.
+    """
+
+    stamp: float
+    position: tuple[float, ...]
+    velocity: tuple[float, ...]
+    effort: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Health:
+    """What one motor says about itself."""
+
+    error: int
+    voltage: float  # [V]
+    temperature: float  # [°C]
+
+
+class Arm:
+    """The motors of one arm.
+
+    Args:
+        settings: checked.
+        warn: where repairs made on the way are told.
+    """
+
+    def __init__(self, settings: ArmSettings, warn: Warn) -> None:
+        self.settings = settings
+        self.port = QuietPort(settings.device, settings.bus_patience)
+        self.bus = Bus(settings.motors, self.port)
+        self.health: dict[int, Health] = {}
+        self.silent: tuple[Motor, ...] = ()
+        self._warn = warn
+        self._masters = settings.masters
+        self._ids = [motor.id for motor in self._masters]
+        shafts = [sum(other.joint == motor.joint for other in settings.motors) for motor in self._masters]
+        self._effort_scale = [
+            _effort_scale(motor, count, settings.effort_unit) for motor, count in zip(self._masters, shafts, strict=True)
+        ]
+        self._limits = [(motor.min_ticks, motor.max_ticks) for motor in self._masters]
+
+    # Bring-up ------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the port and check everything; no torque is switched on.
+
+        Raises:
+            HardwareError: naming what is wrong and the remedy; the port is closed again.
+        """
+        self.port.connect(self.settings.baud)
+        try:
+            self._check_adapter()
+            check_arm(self.bus, self.settings, self._warn)
+        except Exception:
+            self.port.disconnect()
+            raise
+
+    def close(self) -> None:
+        """Close the port; whatever holds goes on holding."""
+        self.port.disconnect()
+
+    def torque_on(self) -> None:
+        """Hold the arm where it is: goals first, then torque, then the watchdog.
+
+        Raises:
+            MotorError: a motor refuses; motors that had no torque before have none again.
+        """
+        was_on = self.torque()
+        self._feed_watchdogs(0)
+        self._write_gains()
+        for motor in self.settings.motors:
+            self._aim_where_it_is(motor)
+        self.bus.sync_write("torque_enable", {ident: 1 for ident in self._ids})
+        limp = [ident for ident, on in self.torque().items() if not on]
+        if limp:
+            for ident in (ident for ident, on in was_on.items() if not on and ident not in limp):
+                self.bus.write(ident, "torque_enable", 0)
+            raise MotorError(f"{self.settings.device}: motors {limp} do not switch their torque on. {self._why(limp)}")
+        self._feed_watchdogs(self.settings.watchdog_raw)
+
+    def torque_off(self) -> None:
+        """Let the arm go. It falls unless something carries it."""
+        self._feed_watchdogs(0)
+        self.bus.sync_write("torque_enable", {ident: 0 for ident in self._ids})
+        held = [ident for ident, on in self.torque().items() if on]
+        for ident in held:
+            self.bus.write(ident, "torque_enable", 0)
+
+    def let_hold(self) -> None:
+        """Leave the arm held without anyone on the bus: a watchdog that trips would only have to be cleared."""
+        self._feed_watchdogs(0)
+
+    def torque(self) -> dict[int, bool]:
+        """Return by ID which motors hold."""
+        return {motor.id: bool(self.bus.read(motor.id, "torque_enable")) for motor in self.settings.motors}
+
+    def reboot(self, idents: Sequence[int], meanwhile: Callable[[], None]) -> None:
+        """Restart motors and bring them back to where they hold.
+
+        Args:
+            meanwhile: keeps the other motors' watchdogs fed.
+        """
+        for ident in idents:
+            restart(self.bus, ident, meanwhile)
+
+    def reconnect(self) -> None:
+        """Open the port again after it went away, and make sure the arm is still the same and still holds.
+
+        Raises:
+            HardwareError: it is not back yet, or the motors lost their power meanwhile.
+        """
+        self.port.disconnect()
+        self.port.connect(self.settings.baud)
+        check_identity(self.bus, self.settings)
+        self.resume()
+
+    def resume(self) -> None:
+        """Bring motors that stopped by themselves back under command, where they are.
+
+        Raises:
+            MotorError: some hold nothing any more.
+        """
+        limp = [ident for ident, on in self.torque().items() if not on]
+        if self.settings.torque and limp:
+            raise MotorError(
+                f"{self.settings.device}: motors {limp} lost their torque. {self._why(limp)} Then call ~/reboot_motors."
+            )
+        self._feed_watchdogs(0)
+        for motor in self.settings.motors:
+            self._aim_where_it_is(motor)
+        self._feed_watchdogs(self.settings.watchdog_raw if self.settings.torque else 0)
+
+    # The loop ------------------------------------------------------------------------------------------------------
+
+    def read(self) -> Reading | None:
+        """Read all joints; None where not every one answered (then `silent` names the others).
+
+        Raises:
+            PortError: the port went away.
+        """
+        values = self.bus.sync_read(self._ids, "present_current", "present_position")
+        self.silent = tuple(motor for motor in self._masters if motor.id not in values)
+        if self.silent:
+            return None
+        stamp = time.monotonic()
+        rows = [values[ident] for ident in self._ids]
+        return Reading(
+            stamp,
+            tuple(radians_from_ticks(row["present_position"]) for row in rows),
+            tuple(row["present_velocity"] * VELOCITY_UNIT for row in rows),
+            tuple(row["present_current"] * scale for row, scale in zip(rows, self._effort_scale, strict=True)),
+        )
+
+    def write(self, angles: Sequence[float]) -> None:
+        """Send the joints to angles [rad], within the motors' own limits.
+
+        Raises:
+            PortError: the port went away.
+        """
+        goals = {
+            ident: min(max(ticks_from_radians(angle), low), high)
+            for ident, angle, (low, high) in zip(self._ids, angles, self._limits, strict=True)
+        }
+        self.bus.sync_write("goal_position", goals)
+
+    def examine(self, idents: Sequence[int]) -> dict[int, int]:
+        """Read the hardware errors of motors; return those that have one."""
+        found = self.bus.sync_read(idents, "hardware_error_status", "hardware_error_status", retry=False)
+        return {ident: row["hardware_error_status"] for ident, row in found.items() if row["hardware_error_status"]}
+
+    def measure_health(self) -> None:
+        """Read voltage and temperature of all motors, shadows included."""
+        idents = [motor.id for motor in self.settings.motors]
+        found = self.bus.sync_read(idents, "present_input_voltage", "present_temperature", retry=False)
+        for ident, row in found.items():
+            self.health[ident] = Health(0, row["present_input_voltage"] / 10, float(row["present_temperature"]))
+
+    # Parts ---------------------------------------------------------------------------------------------------------
+
+    def _check_adapter(self) -> None:
+        wanted, found = self.settings.adapter_serial, self.port.serial_number
+        if wanted and found != wanted:
+            raise PortError(
+                f"{self.settings.device}: the adapter's serial number is '{found}', {self.settings.arm} is on "
+                f"'{wanted}'. The arms are swapped: exchange the ports or the udev rules."
+            )
+        latency = self.port.latency_ms
+        if latency is not None and latency > 1:
+            self._warn(
+                f"{self.settings.device}: latency timer {latency} ms makes every read late. Install the udev rules, "
+                "or write 1 to its latency_timer."
+            )
+
+    def _feed_watchdogs(self, value: int) -> None:
+        for motor in self.settings.motors:
+            self.bus.write(motor.id, "bus_watchdog", value)
+
+    def _write_gains(self) -> None:
+        settings = self.settings
+        gains = {
+            "position_p_gain": settings.position_p_gain,
+            "position_i_gain": settings.position_i_gain,
+            "position_d_gain": settings.position_d_gain,
+            "profile_velocity": 0,
+            "profile_acceleration": 0,
+        }
+        for motor in settings.motors:
+            for name, value in gains.items():
+                self.bus.write(motor.id, name, value)
+            if motor.joint == settings.joint_names[-1] and motor.model.senses_current:
+                self.bus.write(motor.id, "goal_current", settings.gripper_current_raw)
+
+    def _aim_where_it_is(self, motor: Motor) -> None:
+        """Make a motor's goal its present position: torque would otherwise make it jump to an old one."""
+        there = self.bus.read(motor.id, "present_position")
+        goal = min(max(there, motor.min_ticks), motor.max_ticks)
+        if abs(goal - there) > OUTSIDE_TOLERANCE:
+            raise MotorError(
+                f"{self.settings.device}: motor {motor.id} ({motor.joint}) stands at {radians_from_ticks(there):.2f} "
+                "rad, far beyond its limits. Move the joint into its range by hand."
+            )
+        self.bus.write(motor.id, "goal_position", goal)
+
+    def _why(self, idents: Sequence[int]) -> str:
+        errors = self.examine(idents)
+        if errors:
+            return " ".join(f"Motor {ident}: {describe_hardware_error(bits)}." for ident, bits in errors.items())
+        return "Their supply was cut: support the arm and check the 12 V."
+
+
+def _effort_scale(motor: Motor, motors_on_shaft: int, unit: str) -> float:
+    """Return what one unit of the present current is worth; the motors of a joint share its load evenly."""
+    if unit == "milliampere":
+        return 1e3 * CURRENT_UNIT if motor.model.senses_current else LOAD_UNIT
+    per_unit = CURRENT_UNIT if motor.model.senses_current else LOAD_UNIT
+    return per_unit * motor.model.torque_constant * motors_on_shaft
