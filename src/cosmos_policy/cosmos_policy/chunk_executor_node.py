@@ -7,28 +7,26 @@ import threading
 import time
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks
-from rclpy.task import Future
 from rclpy.timer import Timer
 from sensor_msgs.msg import JointState
 
 from cosmos_policy.arm_links import ArmLinks, take_state
 from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.executor_diagnostics import status
+from cosmos_policy.executor_goals import Goal, chunk_of, refused
 from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.messages import seconds
 from cosmos_policy.qos import REPORTS
-from cosmos_policy.running import run
+from cosmos_policy.realtime import raise_priority
+from cosmos_policy.running import run as run_node
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import (
     ActionSpace,
-    Chunk,
     ChunkExecutor,
     ExecutorSettings,
     JointStates,
@@ -41,14 +39,6 @@ from cosmos_policy_msgs.action import ExecuteChunk
 ACTION = "/execute_chunk"
 QUIET = PublisherEventCallbacks(use_default_callbacks=False)  # see arm_links
 RESULT_TIME = 0.1  # [s] for the middleware to send the last results; it does not say when it has
-
-
-class Goal:
-    """A goal, its run in the core, and the future that its coroutine waits for."""
-
-    def __init__(self, handle: ServerGoalHandle, run: Run) -> None:
-        self.handle, self.run, self.ended = handle, run, Future()
-        self.told_step = -1
 
 
 class ChunkExecutorNode(ManagedNode):
@@ -66,9 +56,10 @@ class ChunkExecutorNode(ManagedNode):
     Parameters:
         embodiment: name or file of the contract.
         max_observation_age: oldest observation a chunk may answer [s].
+        realtime_priority: SCHED_FIFO priority of the ticking thread; 0: none. Regular ticks on a busy machine.
     """
 
-    threads = 2  # one may be inside a lifecycle transition, which waits for goals to end
+    threads = 1  # hand-overs between threads were half of the tick's jitter
 
     def __init__(self, **options: Any) -> None:
         super().__init__("chunk_executor", **options)
@@ -76,12 +67,16 @@ class ChunkExecutorNode(ManagedNode):
         self._max_age: float = self.declare(
             "max_observation_age", 10.0, "Oldest observation a chunk may answer [s].", minimum=0.0
         )
+        self._priority: int = self.declare(
+            "realtime_priority", 0, "SCHED_FIFO priority of the ticking thread; 0: none.", minimum=0, maximum=99
+        )
         self._group = MutuallyExclusiveCallbackGroup()
         self._lock = threading.Lock()
         self._goals: list[Goal] = []
         self._idle = threading.Event()
         self._idle.set()
         self._serving = False
+        self._spinner = 0  # identity of the thread that ticks
         self._core: ChunkExecutor | None = None
         self._links: ArmLinks | None = None
         self._ticker: Timer | None = None
@@ -131,6 +126,8 @@ class ChunkExecutorNode(ManagedNode):
             if hold is not None and self._links is not None:
                 self._links.publish(hold, self.get_clock().now())
             self._settle()
+        if threading.get_ident() == self._spinner:
+            return  # a transition asked for by service: the results leave when it has ended
         if not self._idle.wait(timeout=1.0):
             self.get_logger().warning(f"{ACTION}: a result could not be delivered before the node went inactive.")
         time.sleep(RESULT_TIME)
@@ -165,13 +162,7 @@ class ChunkExecutorNode(ManagedNode):
             self._settle()
         try:
             await goal.ended
-            if goal.run.outcome is Termination.COMPLETED:
-                handle.succeed()
-            elif goal.run.outcome is Termination.CANCELLED and handle.is_cancel_requested:
-                handle.canceled()
-            else:
-                handle.abort()
-            return _result(goal.run)
+            return goal.finish()
         finally:
             with self._lock:
                 self._goals.remove(goal)
@@ -182,15 +173,14 @@ class ChunkExecutorNode(ManagedNode):
         now = self.get_clock().now().nanoseconds * 1e-9
         replace = request.policy != ExecuteChunk.Goal.REJECT_IF_BUSY
         with self._lock:
-            if not self._serving:
-                refused = Run(request.steps)
-                refused.outcome = Termination.NOT_READY
-                refused.message = f"{self.get_name()} is not active. Activate it and send the goal again."
+            if self._serving:
+                run = self.core.start(chunk_of(request), now, self._states, steps=request.steps, replace=replace)
             else:
-                refused = self.core.start(_chunk(request), now, self._states, steps=request.steps, replace=replace)
-        if refused.outcome is not None:
-            self.get_logger().warning(f"{ACTION}: refused, {refused.outcome.name}: {refused.message}")
-        return refused
+                message = f"{self.get_name()} is not active. Activate it and send the goal again."
+                run = refused(request.steps, Termination.NOT_READY, message)
+        if run.outcome is not None:
+            self.get_logger().warning(f"{ACTION}: refused, {run.outcome.name}: {run.message}")
+        return run
 
     def _settle(self) -> None:
         """Wake the coroutines of goals whose runs have ended. The caller holds the lock."""
@@ -201,6 +191,8 @@ class ChunkExecutorNode(ManagedNode):
     # Time ---------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        if self._spinner != threading.get_ident():
+            self._enter_ticking_thread()
         clock = self.get_clock()
         stamp = clock.now()
         # Only a steady clock can tell how regular the ticks are; under simulated time the simulated one must.
@@ -209,7 +201,7 @@ class ChunkExecutorNode(ManagedNode):
         with self._lock:
             if not self._serving or self._links is None:
                 return
-            self._periods.tick(now if measured is None else measured)
+            self._periods.tick(time.monotonic())
             for goal in self._goals:
                 if goal.handle.is_cancel_requested:
                     self.core.cancel(goal.run)
@@ -217,22 +209,14 @@ class ChunkExecutorNode(ManagedNode):
             if command is not None:
                 self._links.publish(command, stamp)
             for goal in self._goals:
-                self._tell(goal)
+                goal.tell(self.core.tracking_error(self._states))
             self._settle()
 
-    def _tell(self, goal: Goal) -> None:
-        """Send feedback once per action."""
-        run = goal.run
-        if run.outcome is None and run.step != goal.told_step:
-            goal.told_step = run.step
-            goal.handle.publish_feedback(
-                ExecuteChunk.Feedback(
-                    step=run.step,
-                    steps=run.steps,
-                    tracking_error=self.core.tracking_error(self._states),
-                    clamped=run.clamped,
-                )
-            )
+    def _enter_ticking_thread(self) -> None:
+        self._spinner = threading.get_ident()
+        problem = raise_priority(self._priority) if self._priority else ""
+        if problem:
+            self.get_logger().warning(problem)
 
     # The arms and the stop ----------------------------------------------------------------------------------------
 
@@ -266,31 +250,9 @@ class ChunkExecutorNode(ManagedNode):
         self._diagnostics.publish(message)
 
 
-def _chunk(request: ExecuteChunk.Goal) -> Chunk:
-    message = request.chunk
-    return Chunk(
-        joint_names=message.joint_names,
-        period=seconds(message.period),
-        horizon=message.horizon,
-        positions=np.asarray(message.positions, dtype=np.float64),
-        observation_stamp=seconds(message.observation_stamp),
-    )
-
-
-def _result(run: Run) -> ExecuteChunk.Result:
-    return ExecuteChunk.Result(
-        termination=int(run.outcome or Termination.COMPLETED),
-        message=run.message,
-        steps_executed=run.steps_executed,
-        steps_clamped=run.steps_clamped,
-        period_error_p50=run.period_error_p50,
-        period_error_p99=run.period_error_p99,
-    )
-
-
 def main() -> int:
     """Run the node."""
-    return run(ChunkExecutorNode, sys.argv)
+    return run_node(ChunkExecutorNode, sys.argv)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,12 @@ NAME = "chunk_executor: commands"
 def status(
     core: ChunkExecutor, states: JointStates, periods: PeriodStatistics, active: bool, now: float
 ) -> DiagnosticStatus:
-    """Sum up mode, timing and the arms' states; the worst news is the message."""
+    """Sum up mode, timing and the arms' states; the worst news is the message.
+
+    Args:
+        periods: of the ticks in wall time, whatever the node's clock is.
+        now: on the node's clock [s].
+    """
     arms = core.settings.arm_names
     ages = [now - states.stamp(index) for index in range(len(arms))]
     level, message = _verdict(core, ages, active)

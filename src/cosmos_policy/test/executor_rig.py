@@ -18,7 +18,7 @@ import rclpy
 from numpy.typing import NDArray
 from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
-from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
@@ -229,7 +229,7 @@ def rig(active: bool = True, arms_silent: bool = False, sim_time: bool = False) 
     if arms_silent:
         arms.silent |= {arm.name for arm in contract.arms}
     with (
-        spinning(MultiThreadedExecutor(num_threads=node.threads), [node]),
+        spinning(SingleThreadedExecutor(), [node]),
         spinning(SingleThreadedExecutor(), [arms, client]),
     ):
         node.trigger_configure()

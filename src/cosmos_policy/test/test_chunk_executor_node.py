@@ -16,6 +16,8 @@ from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray
 from executor_rig import DOMAIN, PATIENT, Client, FakeArms, Result, Rig, rig, spinning, wait_until
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
@@ -260,6 +262,17 @@ def test_simulated_time_drives_the_chunk() -> None:
         assert result.termination == Result.COMPLETED, result.message
         assert 0.95 < (now - started) * 1e-9 < 2.0
         np.testing.assert_array_equal(np.diff([stamp for stamp, _ in robot.arms.received[0]]) % 10_000_000, 0)
+
+
+def test_deactivation_by_service_ends_the_goal_too(robot: Rig) -> None:
+    change = robot.client.create_client(ChangeState, "/chunk_executor/change_state")
+    assert change.wait_for_service(timeout_sec=10.0)
+    handle = robot.client.send(robot.client.goal(robot.sway()))
+    wait_until(lambda: robot.commanded() > 10, "motion")
+    asked = change.call_async(ChangeState.Request(transition=Transition(id=Transition.TRANSITION_DEACTIVATE)))
+    assert robot.client.result(handle)[1].termination == Result.SHUTDOWN
+    wait_until(asked.done, "the transition")
+    assert asked.result().success and robot.node.state == "inactive"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
