@@ -31,6 +31,18 @@ def test_a_chunk_is_executed_to_its_last_action_and_held() -> None:
     np.testing.assert_array_equal(rig.pose, held)
 
 
+def test_a_held_pose_is_given_up_when_the_arms_were_taken_elsewhere() -> None:
+    rig = Rig()
+    rig.start(walk(1, rig.pose, stride=0.01))
+    rig.ticks(115)
+    held = rig.pose.copy()
+    rig.pose = held - SETTINGS.start_distance / 2
+    assert rig.tick() is not None
+    rig.pose = held - 1.1 * SETTINGS.start_distance
+    assert rig.tick() is None and rig.executor.mode is Mode.SILENT
+    assert rig.start(walk(2, rig.pose, stride=0.01)).outcome is None
+
+
 def test_every_second_tick_of_a_chunk_is_one_of_its_actions() -> None:
     rig = Rig()
     actions = walk(2, rig.pose, stride=0.01)

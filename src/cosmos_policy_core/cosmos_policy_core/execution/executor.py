@@ -54,8 +54,8 @@ class ChunkExecutor:
     """Execute chunks one at a time; a new one takes over from the commanded motion without a stop.
 
     Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe. It is silent
-    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop or
-    shutdown. Chunk time follows the given clock but never more than two command periods per tick: after a stall the
+    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop, on
+    shutdown, or when the arms were taken farther from the held pose than a chunk may start. Chunk time follows the given clock but never more than two command periods per tick: after a stall the
     arms go on from where they were instead of catching up.
     """
 
@@ -169,10 +169,17 @@ class ChunkExecutor:
             return None
         self.periods.tick(now if measured_time is None else measured_time)
         if self.mode is Mode.HOLDING:
-            return self._command
+            return self._hold(states)
         if self.mode is Mode.RUNNING:
             self._watch_states(now, states, self._stall(elapsed))
         self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
+        return self._command
+
+    def _hold(self, states: JointStates) -> Vector | None:
+        """Repeat the last command, unless the arms were taken elsewhere: a hand or a reset is not fought against."""
+        if states.complete and self.tracking_error(states) > self.settings.start_distance:
+            self.mode = Mode.SILENT
+            return None
         return self._command
 
     def tracking_error(self, states: JointStates) -> float:
