@@ -58,7 +58,8 @@ class PolicyQueries:
             if request.n < 1 or len(request.seeds) not in (0, request.n):
                 raise BadRequest(
                     status.BAD_OBSERVATION,
-                    f"n is {request.n} with {len(request.seeds)} seed(s). Ask for at least one chunk, with one seed each or none.",
+                    f"n is {request.n} with {len(request.seeds)} seed(s). Ask for at least one chunk, "
+                    "with one seed each or none.",
                 )
             clock = _Stages(response.stages)
             scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))
@@ -73,7 +74,7 @@ class PolicyQueries:
                 self._chunk(request.observation, proposals, k, request.with_latents, stamp) for k in range(request.n)
             ]
             if request.with_futures:
-                response.futures = clock.run(StageTime.DECODE, 0, lambda: self._images(proposals.latents, stamp))
+                response.futures = clock.run(StageTime.DECODE, 0, lambda: self._images(proposals.latents, scene, stamp))
         except Exception as error:
             response = ProposeChunks.Response(**_refusal(error, status))
         return response
@@ -86,7 +87,8 @@ class PolicyQueries:
             if request.futures < 1 or request.values < 1 or not request.chunks:
                 raise BadRequest(
                     status.BAD_CHUNK,
-                    f"{len(request.chunks)} chunk(s), {request.futures} future(s), {request.values} value(s). Ask for at least one of each.",
+                    f"{len(request.chunks)} chunk(s), {request.futures} future(s), {request.values} value(s). "
+                    "Ask for at least one of each.",
                 )
             clock, n = _Stages(response.stages), len(request.chunks)
             scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))
@@ -106,7 +108,9 @@ class PolicyQueries:
             self._check_finite(values)
             response.scores = [scored_message(chunk, values[k]) for k, chunk in enumerate(request.chunks)]
             if request.with_images:
-                response.images = clock.run(StageTime.DECODE, 0, lambda: self._images(futures.latents[:, 0], stamp))
+                response.images = clock.run(
+                    StageTime.DECODE, 0, lambda: self._images(futures.latents[:, 0], scene, stamp)
+                )
         except Exception as error:
             response = ScoreChunks.Response(checkpoint_id=self._policy.identity, **_refusal(error, status))
         return response
@@ -164,14 +168,14 @@ class PolicyQueries:
         if latent.shape != self._policy.config.latent_shape or not np.isfinite(latent).all():
             raise BadRequest(
                 ScoreChunks.Response.BAD_CHUNK,
-                f"candidate {chunk.candidate_id}: the latent has shape {latent.shape}, not {self._policy.config.latent_shape}, "
-                "or numbers that are not finite. Score with a checkpoint of the same configuration.",
+                f"candidate {chunk.candidate_id}: the latent has shape {latent.shape}, not "
+                f"{self._policy.config.latent_shape}, or numbers that are not finite. Score with a checkpoint of the same configuration.",
             )
         return torch.from_numpy(latent.copy())[None].to(scene.clean.device)
 
-    def _images(self, latents: Tensor, stamp: Time) -> list[Image]:
+    def _images(self, latents: Tensor, scene: Scene, stamp: Time) -> list[Image]:
         """Decode samples (n, C, T, h, w) to images, chunk-major."""
-        decoded = self._policy.decode(latents)
+        decoded = self._policy.decode(latents, scene)
         return [
             image_message(decoded[k, place], camera, stamp)
             for k in range(len(decoded))

@@ -10,6 +10,7 @@ background thread and must not call verbs.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -166,18 +167,14 @@ class Commander:
             wait_for(self._goal.cancel_goal_async(), timeout, "/run_task")
 
     def _cancel_quietly(self) -> None:
-        try:
+        with contextlib.suppress(NoAnswer):  # whoever gives up has a better reason to tell
             self.cancel(timeout=1.0)
-        except NoAnswer:  # whoever gives up has a better reason to tell
-            pass
 
     # Threads ------------------------------------------------------------------------------------------------------
 
     def _spin(self) -> None:
-        try:
+        with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
-        except ExternalShutdownException:
-            pass
 
 
 def wait_for(future: Any, timeout: float, name: str, check: Callable[[], None] | None = None) -> Any:

@@ -101,7 +101,7 @@ def _bring_up(
     if commander.planner_is_there:
         domain = os.environ.get("ROS_DOMAIN_ID", "0")
         raise DemoError(
-            f"a graph already runs in ROS domain {domain}. Use it with --attach, or set ROS_DOMAIN_ID to another number."
+            f"a graph already runs in ROS domain {domain}. Use it with --attach, or set ROS_DOMAIN_ID to another one."
         )
     arguments = {"robot": "sim", "planner": options.planner, "seed": str(options.seed), "imagined_images": "true"}
     if options.checkpoint:
