@@ -169,7 +169,8 @@ class PolicyQueries:
             raise BadRequest(
                 ScoreChunks.Response.BAD_CHUNK,
                 f"candidate {chunk.candidate_id}: the latent has shape {latent.shape}, not "
-                f"{self._policy.config.latent_shape}, or numbers that are not finite. Score with a checkpoint of the same configuration.",
+                f"{self._policy.config.latent_shape}, or numbers that are not finite. "
+                "Score with a checkpoint of the same configuration.",
             )
         return torch.from_numpy(latent.copy())[None].to(scene.clean.device)
 
