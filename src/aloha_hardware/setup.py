@@ -14,9 +14,16 @@ setup(
         (f"share/{NAME}", ["package.xml"]),
     ],
     python_requires=">=3.10",
+    install_requires=["dynamixel-sdk", "numpy", "pyserial"],
     zip_safe=False,
     maintainer="cosmos_policy maintainers",
     maintainer_email="maintainers@cosmos-policy.invalid",
     description="Arms, cameras and teleoperation of an ALOHA cell.",
     license="Apache-2.0",
+    entry_points={
+        "console_scripts": [
+            "arm_driver_node = aloha_hardware.arm_driver_node:main",
+            "dynamixel_emulator = aloha_hardware.emulator.cli:main",
+        ]
+    },
 )

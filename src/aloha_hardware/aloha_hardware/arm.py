@@ -6,7 +6,9 @@ Everything here belongs to one thread at a time; the driver's loop is that threa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from aloha_hardware.arm_checks import Warn, check_arm, check_identity, restart
@@ -16,8 +18,9 @@ from aloha_hardware.control_table import describe_hardware_error
 from aloha_hardware.errors import MotorError, PortError
 from aloha_hardware.motors import Motor
 from aloha_hardware.port import QuietPort
-from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, radians_from_ticks, ticks_from_radians
+from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, Angles, radians_from_ticks, ticks_from_radians
 
+PATIENCE = 0.05  # [s] for an answer while nothing is in a hurry
 OUTSIDE_TOLERANCE = 200  # [ticks] a resting arm may lie beyond its motors' position limits
 
 
@@ -41,7 +44,6 @@ class Reading:
 class Health:
     """What one motor says about itself."""
 
-    error: int
     voltage: float  # [V]
     temperature: float  # [°C]
 
@@ -63,10 +65,8 @@ class Arm:
         self._warn = warn
         self._masters = settings.masters
         self._ids = [motor.id for motor in self._masters]
-        shafts = [sum(other.joint == motor.joint for other in settings.motors) for motor in self._masters]
-        self._effort_scale = [
-            _effort_scale(motor, count, settings.effort_unit) for motor, count in zip(self._masters, shafts, strict=True)
-        ]
+        shafts = Counter(motor.joint for motor in settings.motors)
+        self._effort_scale = [_effort_scale(m, shafts[m.joint], settings.effort_unit) for m in self._masters]
         self._limits = [(motor.min_ticks, motor.max_ticks) for motor in self._masters]
 
     # Bring-up ------------------------------------------------------------------------------------------------------
@@ -79,8 +79,9 @@ class Arm:
         """
         self.port.connect(self.settings.baud)
         try:
-            self._check_adapter()
-            check_arm(self.bus, self.settings, self._warn)
+            with self._patience():
+                self._check_adapter()
+                check_arm(self.bus, self.settings, self._warn)
         except Exception:
             self.port.disconnect()
             raise
@@ -95,12 +96,16 @@ class Arm:
         Raises:
             MotorError: a motor refuses; motors that had no torque before have none again.
         """
+        with self._patience():
+            self._torque_on()
+
+    def _torque_on(self) -> None:
         was_on = self.torque()
         self._feed_watchdogs(0)
         self._write_gains()
         for motor in self.settings.motors:
             self._aim_where_it_is(motor)
-        self.bus.sync_write("torque_enable", {ident: 1 for ident in self._ids})
+        self.bus.sync_write("torque_enable", dict.fromkeys(self._ids, 1))
         limp = [ident for ident, on in self.torque().items() if not on]
         if limp:
             for ident in (ident for ident, on in was_on.items() if not on and ident not in limp):
@@ -110,28 +115,39 @@ class Arm:
 
     def torque_off(self) -> None:
         """Let the arm go. It falls unless something carries it."""
-        self._feed_watchdogs(0)
-        self.bus.sync_write("torque_enable", {ident: 0 for ident in self._ids})
-        held = [ident for ident, on in self.torque().items() if on]
-        for ident in held:
-            self.bus.write(ident, "torque_enable", 0)
+        with self._patience():
+            self._feed_watchdogs(0)
+            self.bus.sync_write("torque_enable", dict.fromkeys(self._ids, 0))
+            for ident, on in self.torque().items():
+                if on:
+                    self.bus.write(ident, "torque_enable", 0)
 
     def let_hold(self) -> None:
         """Leave the arm held without anyone on the bus: a watchdog that trips would only have to be cleared."""
-        self._feed_watchdogs(0)
+        with self._patience():
+            self._feed_watchdogs(0)
 
     def torque(self) -> dict[int, bool]:
         """Return by ID which motors hold."""
         return {motor.id: bool(self.bus.read(motor.id, "torque_enable")) for motor in self.settings.motors}
 
-    def reboot(self, idents: Sequence[int], meanwhile: Callable[[], None]) -> None:
-        """Restart motors and bring them back to where they hold.
+    def reboot(self, idents: Sequence[int]) -> None:
+        """Restart motors and hold the arm again, where it is. The others hold meanwhile.
 
-        Args:
-            meanwhile: keeps the other motors' watchdogs fed.
+        Raises:
+            BusError, MotorError: one does not come back, or still reports its error.
         """
-        for ident in idents:
-            restart(self.bus, ident, meanwhile)
+        with self._patience():
+            for motor in self.settings.motors:
+                if motor.id not in idents:
+                    self.bus.write(motor.id, "bus_watchdog", 0)
+            for ident in idents:
+                restart(self.bus, ident)
+            errors, _ = self.examine()
+            if errors:
+                raise MotorError(f"{self.describe_errors(errors)} Remove the cause and restart again.")
+            if self.settings.torque:
+                self.torque_on()
 
     def reconnect(self) -> None:
         """Open the port again after it went away, and make sure the arm is still the same and still holds.
@@ -150,15 +166,17 @@ class Arm:
         Raises:
             MotorError: some hold nothing any more.
         """
-        limp = [ident for ident, on in self.torque().items() if not on]
-        if self.settings.torque and limp:
-            raise MotorError(
-                f"{self.settings.device}: motors {limp} lost their torque. {self._why(limp)} Then call ~/reboot_motors."
-            )
-        self._feed_watchdogs(0)
-        for motor in self.settings.motors:
-            self._aim_where_it_is(motor)
-        self._feed_watchdogs(self.settings.watchdog_raw if self.settings.torque else 0)
+        with self._patience():
+            limp = [ident for ident, on in self.torque().items() if not on]
+            if self.settings.torque and limp:
+                raise MotorError(
+                    f"{self.settings.device}: motors {limp} lost their torque. {self._why(limp)} Then call "
+                    "~/reboot_motors."
+                )
+            self._feed_watchdogs(0)
+            for motor in self.settings.motors:
+                self._aim_where_it_is(motor)
+            self._feed_watchdogs(self.settings.watchdog_raw if self.settings.torque else 0)
 
     # The loop ------------------------------------------------------------------------------------------------------
 
@@ -181,7 +199,7 @@ class Arm:
             tuple(row["present_current"] * scale for row, scale in zip(rows, self._effort_scale, strict=True)),
         )
 
-    def write(self, angles: Sequence[float]) -> None:
+    def write(self, angles: Angles) -> None:
         """Send the joints to angles [rad], within the motors' own limits.
 
         Raises:
@@ -193,19 +211,38 @@ class Arm:
         }
         self.bus.sync_write("goal_position", goals)
 
-    def examine(self, idents: Sequence[int]) -> dict[int, int]:
-        """Read the hardware errors of motors; return those that have one."""
-        found = self.bus.sync_read(idents, "hardware_error_status", "hardware_error_status", retry=False)
-        return {ident: row["hardware_error_status"] for ident, row in found.items() if row["hardware_error_status"]}
+    def examine(self) -> tuple[dict[int, int], set[int]]:
+        """Read the hardware errors of all motors, shadows included: (those that have one, the silent ones)."""
+        idents = [motor.id for motor in self.settings.motors]
+        found = self.bus.sync_read(idents, "hardware_error_status", "hardware_error_status", fast=False)
+        errors = {ident: row["hardware_error_status"] for ident, row in found.items() if row["hardware_error_status"]}
+        return errors, {ident for ident in idents if ident not in found}
 
     def measure_health(self) -> None:
         """Read voltage and temperature of all motors, shadows included."""
         idents = [motor.id for motor in self.settings.motors]
         found = self.bus.sync_read(idents, "present_input_voltage", "present_temperature", retry=False)
         for ident, row in found.items():
-            self.health[ident] = Health(0, row["present_input_voltage"] / 10, float(row["present_temperature"]))
+            self.health[ident] = Health(row["present_input_voltage"] / 10, float(row["present_temperature"]))
+
+    def describe_errors(self, errors: Mapping[int, int]) -> str:
+        """Say in words which motors report what."""
+        return " ".join(f"{self.name(ident)}: {describe_hardware_error(bits)}." for ident, bits in errors.items())
+
+    def name(self, ident: int) -> str:
+        """Name a motor for a person."""
+        return f"motor {ident} ({self.bus.motors[ident].joint})"
 
     # Parts ---------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """Wait longer for answers than the loop can afford to."""
+        before, self.port.patience = self.port.patience, max(self.settings.bus_patience, PATIENCE)
+        try:
+            yield
+        finally:
+            self.port.patience = before
 
     def _check_adapter(self) -> None:
         wanted, found = self.settings.adapter_serial, self.port.serial_number
@@ -252,9 +289,9 @@ class Arm:
         self.bus.write(motor.id, "goal_position", goal)
 
     def _why(self, idents: Sequence[int]) -> str:
-        errors = self.examine(idents)
+        errors = {ident: bits for ident, bits in self.examine()[0].items() if ident in idents}
         if errors:
-            return " ".join(f"Motor {ident}: {describe_hardware_error(bits)}." for ident, bits in errors.items())
+            return self.describe_errors(errors)
         return "Their supply was cut: support the arm and check the 12 V."
 
 

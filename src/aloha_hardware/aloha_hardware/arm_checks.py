@@ -83,13 +83,12 @@ def check_health(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
             raise MotorError(f"{problem}, again after a restart. Check supply (12 V), load and temperature.")
 
 
-def restart(bus: Bus, ident: int, meanwhile: Callable[[], None] = lambda: None) -> None:
+def restart(bus: Bus, ident: int) -> None:
     """Reboot a motor and wait until it is back on the bus."""
     bus.reboot(ident)
     end = time.monotonic() + REBOOT_PATIENCE
     time.sleep(0.02)
     while time.monotonic() < end:
-        meanwhile()
         if bus.answers(ident):
             return
     raise BusError(f"{bus.port.port_name}: motor {ident} did not come back from its reboot. Check its power.")
@@ -166,9 +165,7 @@ def check_pose(bus: Bus, settings: ArmSettings) -> None:
                 "into its range by hand; if it is, its horn is mounted wrong."
             )
     reversed_wrong = [
-        motor.id
-        for motor in settings.motors
-        if (bus.read(motor.id, "drive_mode") ^ motor.drive_mode) & REVERSE
+        motor.id for motor in settings.motors if (bus.read(motor.id, "drive_mode") ^ motor.drive_mode) & REVERSE
     ]
     if reversed_wrong:
         raise MotorError(f"{settings.device}: motors {reversed_wrong} turn the wrong way. Configure again.")

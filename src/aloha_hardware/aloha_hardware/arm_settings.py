@@ -58,7 +58,7 @@ class ArmSettings:
     move_speed: float = 0.5
     gripper_horn_radius: float = 0.022
     gripper_arm_length: float = 0.036
-    gripper_current: float = 0.54
+    gripper_current: float = 0.538
     position_p_gain: int = 800
     position_i_gain: int = 0
     position_d_gain: int = 0

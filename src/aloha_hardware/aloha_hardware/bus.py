@@ -150,12 +150,15 @@ class Bus:
 
     # All at once ---------------------------------------------------------------------------------------------------
 
-    def sync_read(self, idents: Sequence[int], first: str, last: str, retry: bool = True) -> dict[int, dict[str, int]]:
+    def sync_read(
+        self, idents: Sequence[int], first: str, last: str, retry: bool = True, fast: bool | None = None
+    ) -> dict[int, dict[str, int]]:
         """Read a stretch of the control table from many motors.
 
         Args:
             first, last: names of the first and last item of the stretch.
-            retry: ask the silent ones once more.
+            retry: ask the silent ones once more, one status packet each.
+            fast: in one status packet for all, of which nothing is left when one motor is silent; None: if possible.
 
         Returns:
             Values by ID and name; motors that did not answer are missing from it.
@@ -163,7 +166,8 @@ class Bus:
         table = self.motors[idents[0]].model.table
         start = table[first].address
         length = table[last].address + table[last].size - start
-        raw = self._fast_read(idents, start, length) if self.fast else self._plain_read(idents, start, length)
+        in_one = self.fast if fast is None else fast
+        raw = self._fast_read(idents, start, length) if in_one else self._plain_read(idents, start, length)
         missing = [ident for ident in idents if ident not in raw]
         if missing and retry:
             self.counts.retries += 1

@@ -5,6 +5,7 @@ The SDK's own handler spins while it waits and allows a status packet 34 ms and 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -60,10 +61,8 @@ class QuietPort(PortHandler):
     def disconnect(self) -> None:
         """Close the port, whatever state it is in."""
         if self.ser is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self.ser.close()
-            except OSError:
-                pass
         self.is_open = self.is_using = False
 
     @property

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aloha_hardware.arm_settings import ArmSettings
+from aloha_hardware.units import Angles
 
 Vector = NDArray[np.float64]
 EASING = 1.875  # the peak speed of the minimum-jerk profile, over its mean
@@ -30,7 +31,7 @@ class Setpoints:
     every command is refused.
     """
 
-    def __init__(self, settings: ArmSettings, measured: Sequence[float]) -> None:
+    def __init__(self, settings: ArmSettings, measured: Angles) -> None:
         self._settings = settings
         self._names = tuple(settings.joint_names)
         self._lower, self._upper = np.array(settings.lower), np.array(settings.upper)
@@ -94,7 +95,7 @@ class Setpoints:
                 self.mode, self._move = Mode.HOLD, None
         return self.setpoint
 
-    def move(self, goal: Sequence[float], now: float) -> float:
+    def move(self, goal: Angles, now: float) -> float:
         """Start a ramped move and return how long it takes [s]."""
         start, end = self.setpoint.copy(), np.array(goal, dtype=np.float64)
         distance = float(np.abs(end - start).max())
@@ -102,7 +103,7 @@ class Setpoints:
         self._move, self.mode = (start, end, now, duration), Mode.MOVE
         return duration
 
-    def hold(self, measured: Sequence[float] | None = None) -> None:
+    def hold(self, measured: Angles | None = None) -> None:
         """Stay: at the setpoint, or where the arm was measured. The gripper keeps its squeeze either way."""
         if measured is not None:
             gripper = self.setpoint[-1]
@@ -139,9 +140,11 @@ class Setpoints:
             return f"unknown joints {unknown}; the arm has {list(self._names)}"
         if not all(math.isfinite(position) for position in positions):
             return f"positions are not finite: {[float(position) for position in positions]}; send radians"
-        if age > self._settings.command_timeout:
-            limit = self._settings.command_timeout
+        limit = self._settings.command_timeout
+        if age > limit:
             return f"stale: made {age:.3f} s ago, more than the {limit:.3f} s of command_timeout; send it sooner"
+        if age < -limit:
+            return f"from the future: stamped {-age:.3f} s ahead; use one clock for all nodes (use_sim_time, NTP)"
         return ""
 
     def _too_far(self, names: Sequence[str], positions: Sequence[float], inside: Vector) -> str:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Angles = Sequence[float] | NDArray[np.float64]
 
 TICKS_PER_TURN = 4096
 CENTRE = 2048

@@ -155,10 +155,9 @@ def _status(chain: Chain) -> str:
     for motor in chain.motors:
         get = motor.registers.get
         error = get("hardware_error_status")
-        lines.append(
-            f"ID {motor.id}  {motor.model.name}  {motor.joint.angle:+.3f} rad  torque {'on ' if motor.torque else 'off'}"
-            f"  {motor.temperature:.0f} °C" + (f"  {describe_hardware_error(error)}" if error else "")
-        )
+        columns = [f"ID {motor.id}", motor.model.name, f"{motor.joint.angle:+.3f} rad"]
+        columns += ["torque on " if motor.torque else "torque off", f"{motor.temperature:.0f} °C"]
+        lines.append("  ".join(columns + ([describe_hardware_error(error)] if error else [])))
     return "\n".join(lines)
 
 

@@ -102,7 +102,7 @@ class EmulatedLine:
         try:
             link.symlink_to(self.terminal)
         except OSError as error:
-            raise PortError(f"{link}: the link cannot be made ({error.strerror}). Choose a --link you may write.") from error
+            raise PortError(f"{link}: cannot be made ({error.strerror}). Choose a --link you may write.") from error
 
     def _serve(self) -> None:
         while not self._ended.is_set():

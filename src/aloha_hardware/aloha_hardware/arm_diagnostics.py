@@ -1,0 +1,91 @@
+"""What an arm driver says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from aloha_hardware.arm_loop import ArmLoop
+from aloha_hardware.bus import BusCounts
+from aloha_hardware.setpoints import Setpoints
+
+OK, WARN, ERROR, STALE = (
+    DiagnosticStatus.OK,
+    DiagnosticStatus.WARN,
+    DiagnosticStatus.ERROR,
+    DiagnosticStatus.STALE,
+)
+BAD_SHARE = 0.01  # of the instructions that needed a second try
+
+
+def report(loop: ArmLoop, before: BusCounts) -> list[DiagnosticStatus]:
+    """Sum up bus, motors and commands of an arm since the counts of the last report."""
+    return [_bus(loop, before), _motors(loop), _commands(loop)]
+
+
+def inactive(arm: str, text: str) -> list[DiagnosticStatus]:
+    """Say that an arm is not driven."""
+    return [_status(arm, "bus", OK, text, {})]
+
+
+def _bus(loop: ArmLoop, before: BusCounts) -> DiagnosticStatus:
+    counts, timing = loop.arm.bus.counts, loop.timing
+    retries, total = counts.retries - before.retries, counts.total - before.total
+    share = retries / total if total else 0.0
+    level, message = OK, "running"
+    if share > BAD_SHARE:
+        level, message = WARN, f"{100 * share:.1f} % of the instructions needed a second try. Check cables and latency"
+    if loop.stale:
+        level, message = STALE, loop.setpoints.stops.get("bus", "silent")
+    values = {
+        "timeouts": str(counts.timeouts),
+        "corrupt": str(counts.corrupt),
+        "refused": str(counts.refused),
+        "retries": str(counts.retries),
+        "incomplete_reads": str(timing.incomplete),
+        "fast_sync_read": str(loop.arm.bus.fast).lower(),
+        "stale": str(loop.stale).lower(),
+        "overruns": str(timing.overruns),
+    }
+    for name, series in (("period_error", timing.errors), ("cycle", timing.work)):
+        for label, quantile in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+            values[f"{name}_{label}_ms"] = f"{1e3 * timing.share(series, quantile):.2f}"
+    return _status(loop.arm.settings.arm, "bus", level, message, values)
+
+
+def _motors(loop: ArmLoop) -> DiagnosticStatus:
+    arm, level, message = loop.arm, OK, "healthy"
+    hot = [ident for ident, health in arm.health.items() if health.temperature > arm.settings.temperature_warning]
+    if hot:
+        level, message = WARN, f"{', '.join(map(arm.name, hot))} hot. Let the arm rest"
+    for stop in ("motors", "torque"):
+        if stop in loop.setpoints.stops:
+            level, message = ERROR, loop.setpoints.stops[stop]
+    values = {}
+    for ident, health in sorted(arm.health.items()):
+        values[f"{arm.name(ident)} temperature_c"] = f"{health.temperature:.0f}"
+        values[f"{arm.name(ident)} voltage_v"] = f"{health.voltage:.1f}"
+    return _status(arm.settings.arm, "motors", level, message, values)
+
+
+def _commands(loop: ArmLoop) -> DiagnosticStatus:
+    setpoints: Setpoints = loop.setpoints
+    values = {
+        "mode": setpoints.mode.value,
+        "accepted": str(setpoints.accepted),
+        "refused": str(setpoints.refused),
+        "clamped": str(setpoints.clamped),
+        "holds_after_silence": str(setpoints.held),
+    }
+    stops = list(setpoints.stops.values())
+    level = ERROR if stops else OK
+    return _status(loop.arm.settings.arm, "commands", level, stops[0] if stops else setpoints.mode.value, values)
+
+
+def _status(arm: str, part: str, level: bytes, message: str, values: dict[str, str]) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level,
+        name=f"arm_driver: {arm} {part}",
+        message=message,
+        hardware_id=arm,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
