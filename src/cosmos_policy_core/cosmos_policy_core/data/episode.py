@@ -72,7 +72,8 @@ def check(episode: Episode, contract: Embodiment) -> None:
     }
     for name, (array, width) in shapes.items():
         if array is not None:
-            _check_array(array, (length, width), f"{where}: {name}", contract)
+            names = contract.action_names if name == "action" else contract.proprio_names
+            _check_array(array, (length, width), f"{where}: {name}", contract, names)
     for camera in contract.cameras:
         frames = episode.jpegs.get(camera.name)
         if frames is None:
@@ -94,12 +95,13 @@ def check(episode: Episode, contract: Embodiment) -> None:
         raise EpisodeError(f"{where}: task_description is empty. Write the instruction into it.")
 
 
-def _check_array(array: NDArray[np.float32], shape: tuple[int, int], where: str, contract: Embodiment) -> None:
+def _check_array(
+    array: NDArray[np.float32], shape: tuple[int, int], where: str, contract: Embodiment, names: Sequence[str]
+) -> None:
     if array.shape != shape:
         raise EpisodeError(f"{where} has shape {array.shape}, not {shape}. Record it under contract '{contract.name}'.")
     if not np.isfinite(array).all():
         step, column = np.argwhere(~np.isfinite(array))[0]
         raise EpisodeError(
-            f"{where}[{step}] is not finite for {contract.joint_names[column]}. "
-            f"Leave the episode out or record it again."
+            f"{where}[{step}] is not finite for {names[column]}. Leave the episode out or record it again."
         )

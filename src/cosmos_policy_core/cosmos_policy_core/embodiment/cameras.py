@@ -30,7 +30,7 @@ class Images(Contract):
     """Facts about images that live robot, recorder and trainer must share."""
 
     resize_before: tuple[int, int] | None = Field(description="height, width of a first bicubic resize; null: none")
-    flip_vertical: bool = Field(description="turn the image upside down first")
+    flip_vertical: bool = Field(description="turn live images upside down first; stored ones are upright")
     jpeg_quality: int | None = Field(ge=1, le=100, description="JPEG round trip before the model; null: none")
 
 

@@ -34,6 +34,11 @@ def meaning(contract: Embodiment) -> dict[str, Any]:
         flat[f"{key}.gripper.action"] = arm.gripper.action.quantity
         for name, value in arm.gripper.values.model_dump().items():
             flat[f"{key}.gripper.constants.{name}"] = value
+    if contract.body is not None:
+        body = contract.body
+        flat |= {"body.action": body.action, "body.lower": body.lower, "body.upper": body.upper}
+        flat["body.appended"] = body.appended
+        flat["body.proprio"] = tuple(f"{reading.key} ({reading.size} {reading.unit})" for reading in body.proprio)
     flat["cameras"] = contract.camera_names
     for index, camera in enumerate(contract.cameras):
         flat[f"cameras[{index}].role"] = camera.role
@@ -42,4 +47,4 @@ def meaning(contract: Embodiment) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    return ", ".join(map(str, value)) or "nothing" if isinstance(value, tuple) else str(value)

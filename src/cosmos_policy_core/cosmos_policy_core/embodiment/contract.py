@@ -14,10 +14,11 @@ from pydantic import Field, PrivateAttr, model_validator
 from cosmos_policy_core.embodiment import compare, reading
 from cosmos_policy_core.embodiment.arms import Arm
 from cosmos_policy_core.embodiment.base import Contract, Name
+from cosmos_policy_core.embodiment.body import EndEffector
 from cosmos_policy_core.embodiment.cameras import Camera, Images, order_problem
 from cosmos_policy_core.embodiment.safety import Safety
 from cosmos_policy_core.embodiment.simulation import Simulation, node_settings, settings
-from cosmos_policy_core.errors import ObservationError
+from cosmos_policy_core.errors import ContractError, ObservationError
 
 Vector = NDArray[np.float64]
 
@@ -25,8 +26,9 @@ Vector = NDArray[np.float64]
 class Embodiment(Contract):
     """What live nodes, recorder, simulator and trainer must agree on.
 
-    The action vector holds, arm by arm in the listed order, the joints' absolute targets [rad] and the gripper
-    (0 closed .. 1 open). Proprioception has the same layout; its gripper comes from another quantity than the action's.
+    Of a robot with `arms`, the action vector holds, arm by arm in the listed order, the joints' absolute targets [rad]
+    and the gripper (0 closed .. 1 open). Proprioception has the same layout; its gripper comes from another quantity
+    than the action's. A simulated benchmark has a `body` instead: an end effector moved by pose deltas.
     """
 
     name: Name
@@ -36,17 +38,18 @@ class Embodiment(Contract):
     executed_steps: int = Field(gt=0, description="actions of a chunk that are executed before the next plan")
     command_rate: float = Field(gt=0, description="commands per second to the arms [Hz]")
     state_rate: float = Field(gt=0, description="joint states per second from the arms [Hz]")
-    arms: tuple[Arm, ...] = Field(min_length=1)
+    arms: tuple[Arm, ...] = ()
+    body: EndEffector | None = None
     cameras: tuple[Camera, ...] = Field(min_length=1, description="in the order of the latent sequence")
     images: Images
-    safety: Safety
+    safety: Safety | None = Field(default=None, description="required with arms")
     simulation: Simulation | None = None
 
     _source: str = PrivateAttr(default="<contract>")
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Embodiment:
-        problem = order_problem(self.cameras) or self._arm_problem()
+        problem = order_problem(self.cameras) or self._body_problem() or self._arm_problem()
         if problem is None and self.executed_steps > self.chunk_horizon:
             problem = (
                 f"executed_steps: {self.executed_steps} is more than chunk_horizon. Use at most {self.chunk_horizon}."
@@ -58,6 +61,14 @@ class Embodiment(Contract):
         if problem is not None:
             raise ValueError(problem)
         return self
+
+    def _body_problem(self) -> str | None:
+        if self.body is not None:
+            extra = [key for key in ("arms", "safety", "simulation") if getattr(self, key)]
+            return f"{extra[0]}: does not go with body. Remove one of the two." if extra else None
+        if not self.arms:
+            return "arms: is missing. List the arms, or describe a simulated benchmark's end effector as body."
+        return "safety: is missing. Add it." if self.safety is None else None
 
     def _arm_problem(self) -> str | None:
         for attribute in ("name", "state_topic", "command_topic"):
@@ -97,7 +108,7 @@ class Embodiment(Contract):
         return isinstance(other, Embodiment) and self.model_dump() == other.model_dump()
 
     def __hash__(self) -> int:
-        return hash((self.name, self.joint_names, self.camera_names))
+        return hash((self.name, self.action_names, self.camera_names))
 
     @property
     def source(self) -> str:
@@ -106,7 +117,8 @@ class Embodiment(Contract):
 
     def to_yaml(self) -> str:
         """Write the whole contract as YAML; reading it back gives an equal contract."""
-        return reading.dump(self)
+        absent = {key for key in ("arms", "body", "safety") if not getattr(self, key)}
+        return reading.dump(self, absent)
 
     def differences(self, other: Embodiment) -> list[str]:
         """List, key by key, what differs and matters to a checkpoint; empty when its numbers mean the same."""
@@ -135,34 +147,60 @@ class Embodiment(Contract):
         return 1.0 / self.control_rate
 
     @property
+    def start_distance(self) -> float:
+        """Largest distance of a first action from the arms [rad]."""
+        return self._safety.start_distance
+
+    @property
     def image_max_age(self) -> float:
         """Age beyond which an image must not be planned on [s]."""
-        return self.safety.image_age_periods * self.period
+        return self._safety.image_age_periods * self.period
 
     @property
     def state_timeout(self) -> float:
         """Silence of an arm's joint states after which the executor holds [s]."""
-        return self.safety.state_silence_periods * self.period
+        return self._safety.state_silence_periods * self.period
+
+    @property
+    def _safety(self) -> Safety:
+        if self.safety is None:
+            raise ContractError(self._without_arms())
+        return self.safety
+
+    def _without_arms(self) -> str:
+        return f"{self.source}: arms: is missing, so nothing can be commanded on the graph. Use a contract with arms."
 
     @property
     def action_dim(self) -> int:
         """Length of an action."""
-        return len(self.joint_names)
+        return len(self.action_names)
 
     @property
     def proprio_dim(self) -> int:
         """Length of the proprioception vector."""
-        return len(self.joint_names)
+        return len(self.proprio_names)
 
     @cached_property
-    def joint_names(self) -> tuple[str, ...]:
-        """Names of the action's entries, ``<arm>/<joint>``."""
+    def action_names(self) -> tuple[str, ...]:
+        """Names of the action's entries, ``<arm>/<joint>`` or ``<end effector>/<axis>``."""
+        if self.body is not None:
+            return self.body.action_names
         return tuple(f"{arm.name}/{joint}" for arm in self.arms for joint in arm.action_names)
+
+    @cached_property
+    def proprio_names(self) -> tuple[str, ...]:
+        """Names of the proprioception's entries."""
+        return self.action_names if self.body is None else self.body.proprio_names
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Names of the action's entries, as messages carry them."""
+        return self.action_names
 
     @cached_property
     def gripper_indices(self) -> tuple[int, ...]:
         """Positions of the grippers in the action vector."""
-        return tuple(index for index, name in enumerate(self.joint_names) if name.endswith("/gripper"))
+        return tuple(index for index, name in enumerate(self.action_names) if name.endswith("/gripper"))
 
     @property
     def camera_names(self) -> tuple[str, ...]:
@@ -172,11 +210,15 @@ class Embodiment(Contract):
     @property
     def action_lower(self) -> Vector:
         """(A,) lower position limits in action space."""
+        if self.body is not None:
+            return np.full(self.action_dim, self.body.lower)
         return self._per_action([arm.lower for arm in self.arms])
 
     @property
     def action_upper(self) -> Vector:
         """(A,) upper position limits in action space."""
+        if self.body is not None:
+            return np.full(self.action_dim, self.body.upper)
         return self._per_action([arm.upper for arm in self.arms])
 
     @property
@@ -200,6 +242,8 @@ class Embodiment(Contract):
         Raises:
             ObservationError: when an arm or joint is missing or a number is not finite.
         """
+        if not self.arms:
+            raise ContractError(self._without_arms())
         values: list[float] = []
         for arm in self.arms:
             state = states.get(arm.name)
@@ -231,6 +275,8 @@ class Embodiment(Contract):
                 f"{self.name}: an action of shape {vector.shape} with finite={bool(np.isfinite(vector).all())} "
                 f"cannot be commanded. Give {self.action_dim} finite numbers."
             )
+        if not self.arms:
+            raise ContractError(self._without_arms())
         commands: dict[str, tuple[list[str], list[float]]] = {}
         start = 0
         for arm in self.arms:
@@ -242,4 +288,6 @@ class Embodiment(Contract):
         return commands
 
     def _per_action(self, parts: Sequence[Sequence[float]]) -> Vector:
+        if not parts:
+            raise ContractError(self._without_arms())
         return np.array([value for part in parts for value in part], dtype=np.float64)

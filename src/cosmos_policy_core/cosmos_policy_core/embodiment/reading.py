@@ -62,9 +62,10 @@ def validate(model: type[Model], text: str, source: str) -> Model:
         raise ContractError("\n".join(f"{source}: {problem}" for problem in problems)) from None
 
 
-def dump(model: BaseModel) -> str:
-    """Write a model as YAML without anchors, keys in declared order."""
-    return yaml.safe_dump(model.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+def dump(model: BaseModel, without: set[str]) -> str:
+    """Write a model as YAML without anchors and without some keys, in declared order."""
+    data = model.model_dump(mode="json", exclude=without)
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
 
 
 class _Loader(yaml.SafeLoader):

@@ -47,7 +47,7 @@ def settings(contract: Embodiment) -> dict[str, Any]:
 def node_settings(contract: Embodiment) -> dict[str, Any]:
     """Derive the parameters of the cell's node; see :meth:`Embodiment.sim_node_settings`."""
     values = settings(contract)
-    assert contract.simulation is not None
+    assert contract.simulation is not None and contract.safety is not None
     return values | {
         "image_topics": [camera.topic for camera in contract.cameras],
         "state_topics": [arm.state_topic for arm in contract.arms],

@@ -51,7 +51,7 @@ class ExecutorSettings:
             velocity=contract.velocity_limits,
             limit_tolerance=tolerance,
             grippers=contract.gripper_indices,
-            start_distance=contract.safety.start_distance,
+            start_distance=contract.start_distance,
             period=contract.period,
             horizon=contract.chunk_horizon,
             executed_steps=contract.executed_steps,

@@ -69,7 +69,7 @@ def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[E
 def prepared_images(episode: Episode, contract: Embodiment, config: PolicyConfig) -> NDArray[np.uint8]:
     """Decode and resize all camera images of an episode: (L, cameras, S, S, 3).
 
-    Stored images went through the contract's JPEG already, so it is not applied again.
+    Stored images are upright and went through the contract's JPEG already, so neither is done again.
     """
     if config.center_crop:
         raise DatasetError(
@@ -85,7 +85,7 @@ def prepared_images(episode: Episode, contract: Embodiment, config: PolicyConfig
                 images,
                 config.image_size,
                 resize_before=contract.images.resize_before,
-                flip_vertical=contract.images.flip_vertical,
+                flip_vertical=False,
                 jpeg_quality=None,
                 center_crop=False,
             )
