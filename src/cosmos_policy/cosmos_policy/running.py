@@ -39,7 +39,8 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     code = _live(node, ended) or spinner.code
     _end_anyway_after(SECONDS_TO_END, code)
     node.stop()
-    spinner.stop()
+    if not spinner.stop():
+        _end_now(code)  # destroying what a callback still uses would end in a traceback
     node.destroy_node()
     rclpy.try_shutdown()
     return code
@@ -63,12 +64,14 @@ class _Spinner:
             SingleThreadedExecutor() if node.threads == 1 else MultiThreadedExecutor(num_threads=node.threads)
         )
         self._executor.add_node(node)
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
         try:
-            self._executor.spin()
+            while not self._stopping.is_set():
+                self._executor.spin_once()
         except ExternalShutdownException:
             pass
         except Exception:
@@ -77,9 +80,18 @@ class _Spinner:
         finally:
             self._ended.set()
 
-    def stop(self) -> None:
-        self._executor.shutdown(timeout_sec=1.0)
+    def stop(self) -> bool:
+        """Leave the executor; False while a callback is still at work."""
+        # The thread leaves the wait set before anything in it is destroyed; the other way round ends in a traceback.
+        self._stopping.set()
+        self._executor.create_task(lambda: None)
         self._thread.join(timeout=1.0)
+        # Executor.shutdown promises to wait for callbacks but does not, and takes from them what they end with.
+        at_work = getattr(self._executor, "_work_tracker", None)
+        if self._thread.is_alive() or (at_work is not None and not at_work.wait(1.0)):
+            return False
+        self._executor.shutdown(timeout_sec=1.0)
+        return True
 
 
 def _end_on_signals(ended: threading.Event) -> None:
@@ -94,11 +106,12 @@ def _end_on_signals(ended: threading.Event) -> None:
 
 
 def _end_anyway_after(seconds: float, code: int) -> None:
-    def end() -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-    timer = threading.Timer(seconds, end)
+    timer = threading.Timer(seconds, _end_now, [code])
     timer.daemon = True
     timer.start()
+
+
+def _end_now(code: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
