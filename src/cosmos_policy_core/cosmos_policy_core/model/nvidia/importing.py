@@ -130,12 +130,17 @@ def import_folder(published: Published, folder: Path, progress: Progress | None 
 
 
 def load_published(
-    source: Path, device: torch.device, dtype: torch.dtype | None = None, download: bool = False
+    source: Path,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    download: bool = False,
+    config: PolicyConfig | None = None,
 ) -> CosmosPolicy:
     """Load a folder laid out like NVIDIA's repositories, or one of its model files, without writing anything.
 
     Args:
         download: take the tokenizer, and a planning model's statistics, from the hub where they are not there.
+        config: of a network that is not the published 2B.
 
     Raises:
         CheckpointError, StatisticsError, ContractError: what is wrong, in which file, and the remedy.
@@ -147,7 +152,7 @@ def load_published(
             f"{source}: no file name tells the robot. Import it with `cosmos-policy import-checkpoint {source} "
             "FOLDER --embodiment NAME` and load that folder."
         )
-    published = read_published(files, Embodiment.load(name))
+    published = read_published(files, Embodiment.load(name), config)
     return assemble(
         config=published.config,
         weights={name.removeprefix(PREFIX): tensor for name, tensor in published.network.items()},

@@ -34,7 +34,7 @@ def read_weights(path: Path) -> dict[str, Any]:
     with_pages = _starts_with(path) == ZIP
     try:
         # Libraries of the reference leave byte buffers beside the weights; a buffer of bytes does nothing.
-        with torch.serialization.safe_globals([io.BytesIO]):
+        with torch.serialization.safe_globals([io.BytesIO, bytes]):
             state = torch.load(path, map_location="cpu", weights_only=True, mmap=with_pages)
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from None
@@ -116,12 +116,8 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *ignored: Any) -
     """Lay a tensor over a storage, within its bounds; gradients and hooks are left behind."""
     if not isinstance(storage, torch.TypedStorage) or not _whole([offset, *shape, *stride]):
         raise TypeError("a tensor that is not laid over a storage by whole numbers")
-    if len(shape) != len(stride):
-        raise ValueError("a tensor whose shape and stride differ in length")
-    last = offset + sum((size - 1) * step for size, step in zip(shape, stride, strict=True))
-    if 0 not in shape and last >= storage.size():
-        raise ValueError("a tensor larger than its storage")
-    return torch.empty(0, dtype=storage.dtype).set_(storage.untyped(), offset, tuple(shape), tuple(stride))
+    whole = torch.empty(0, dtype=storage.dtype).set_(storage)  # type: ignore[call-overload]
+    return whole.as_strided(tuple(shape), tuple(stride), offset)  # refuses what reaches beyond the storage
 
 
 def _whole(numbers: list[Any]) -> bool:
