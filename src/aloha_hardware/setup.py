@@ -23,6 +23,7 @@ setup(
     entry_points={
         "console_scripts": [
             "arm_driver_node = aloha_hardware.arm_driver_node:main",
+            "camera_node = aloha_hardware.camera_node:main",
             "dynamixel_emulator = aloha_hardware.emulator.cli:main",
         ]
     },

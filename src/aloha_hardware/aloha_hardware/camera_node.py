@@ -56,9 +56,7 @@ class CameraNode(ManagedNode):
         self._calibration = Calibration(self.settings.width, self.settings.height)
         self._capture: Capture | None = None
         self._publishing: threading.Thread | None = None
-        self._diagnostics: Any = None
-        self._timer: Any = None
-        self._topics: list[Any] = []
+        self._announced = False
 
     def configure(self) -> None:
         """Open the camera, wait for its first picture and announce the topics."""
@@ -79,12 +77,8 @@ class CameraNode(ManagedNode):
             self._capture.start(settings.start_timeout)
         except CameraError as error:
             raise CameraError(f"{settings.camera}: {error}") from error
-        self._images = self.create_publisher(Image, settings.topic, NEWEST)
-        self._infos = self.create_publisher(CameraInfo, settings.info_topic, NEWEST)
-        self._jpegs = self.create_publisher(CompressedImage, f"{settings.topic}/compressed", NEWEST)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self._topics = [self._images, self._infos, self._jpegs, self._diagnostics]
-        self._timer = self.create_timer(DIAGNOSTICS_PERIOD, self._report)
+        if not self._announced:
+            self._announce()
         self.get_logger().info(f"{settings.camera}: {settings.source} {settings.device}, {settings.format}")
 
     def activate(self) -> None:
@@ -103,16 +97,19 @@ class CameraNode(ManagedNode):
             self._publishing = None
 
     def cleanup(self) -> None:
-        """Close the camera and withdraw the topics."""
-        if self._timer is not None:
-            self.destroy_timer(self._timer)
-            self._timer = None
+        """Close the camera; its topics stay announced."""
         if self._capture is not None:
             self._capture.stop()
             self._capture = None
-        for topic in self._topics:
-            self.destroy_publisher(topic)
-        self._topics = []
+
+    def _announce(self) -> None:
+        # Once and for all: to destroy a publisher while the executor waits on it ends the executor.
+        self._announced = True
+        self._images = self.create_publisher(Image, self.settings.topic, NEWEST)
+        self._infos = self.create_publisher(CameraInfo, self.settings.info_topic, NEWEST)
+        self._jpegs = self.create_publisher(CompressedImage, f"{self.settings.topic}/compressed", NEWEST)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._report)
 
     def _publish_all(self, capture: Capture) -> None:
         info = messages.camera_info_message(self._calibration, self.settings.frame)

@@ -16,7 +16,7 @@ from aloha_hardware.camera.newest import Newest
 from aloha_hardware.camera.source import Format, Frame, Source
 
 READ_TIMEOUT = 0.1  # s; how soon a stop is heard
-SECONDS_TO_STOP = 3.0  # a driver that hangs must not keep the process
+SECONDS_TO_STOP = 2.0  # a driver that hangs must not keep the process
 PROBE = 16  # px between the pixels compared first
 
 
@@ -133,6 +133,7 @@ class Capture:
             self.health.repeated()
             return
         if self._attempts:
+            self.health.connected(again=True)
             self._say(f"pictures are back after {self._attempts} attempt(s) to open the camera.")
         self._last, self._attempts = frame.pixels, 0
         self.health.captured(dropped=self.newest.put(frame))
@@ -154,7 +155,9 @@ class Capture:
                 self._source.close()
                 problem = f"opening failed:\n{traceback.format_exc()}"
                 continue
-            self.health.connected(again=True)
+            # It is back only when a picture is: until then the reason stands.
+            self.health.lost(f"{problem} It opened again, but gave no picture yet.")
+            self._last = None
             return
 
     def _check(self, frame: Frame) -> None:

@@ -134,8 +134,9 @@ def rgb(picture: np.ndarray, where: str) -> np.ndarray:
 
 
 def _library() -> Any:
-    # Read by OpenCV when it is loaded: how long grab() waits for a picture [s]; 10 by default.
+    # Read by OpenCV when it is loaded: how long grab() waits for a picture [s], 10 by default; what it prints itself.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "1")
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
     try:
         import cv2
     except ImportError as error:
