@@ -148,15 +148,16 @@ class Setpoints:
         return ""
 
     def _too_far(self, names: Sequence[str], positions: Sequence[float], inside: Vector) -> str:
-        for name, position in zip(names, positions, strict=True):
-            index = self._names.index(name)
-            beyond = abs(position - inside[index])
-            if beyond > self._settings.clamp_tolerance:
+        indices = [self._names.index(name) for name in names]
+        for name, position, index in zip(names, positions, indices, strict=True):
+            if abs(position - inside[index]) > self._settings.clamp_tolerance:
                 low, high = self._lower[index], self._upper[index]
                 return f"beyond the limits: {name} to {position:.3f} rad, allowed {low:.3f}..{high:.3f}"
+        if self.mode is not Mode.HOLD:
+            return ""
+        for name, index in zip(names, indices, strict=True):
             distance = abs(inside[index] - self.setpoint[index])
-            is_gripper = index == len(self._names) - 1
-            if self.mode is Mode.HOLD and not is_gripper and distance > self._settings.start_distance:
+            if index < len(self._names) - 1 and distance > self._settings.start_distance:
                 return (
                     f"too far: {name} is {distance:.2f} rad away and the arm holds, start_distance is "
                     f"{self._settings.start_distance:g} rad; ramp towards it, or call ~/go_to_start first"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from aloha_hardware.control_table import BAUD_RATES
 from aloha_hardware.emulator import packets
@@ -14,7 +14,7 @@ from aloha_hardware.emulator.motor import REBOOT_TIME, EmulatedMotor
 from aloha_hardware.emulator.packets import Instruction
 from aloha_hardware.motors import Motor
 
-LONGEST_STEP = 0.01  # [s]
+SHORTEST_STEP, LONGEST_STEP = 0.003, 0.01  # [s]
 CLEAR_MULTI_TURN = bytes([0x01, 0x44, 0x58, 0x4C, 0x22])
 RETURN_DELAY_UNIT = 2e-6  # [s]
 
@@ -38,10 +38,11 @@ class Chain:
     def __init__(self, motors: Iterable[Motor], firmware: int = 46, falls: bool = True) -> None:
         self.joints: dict[str, Joint] = {}
         self.motors: list[EmulatedMotor] = []
+        self._groups: list[tuple[Joint, list[EmulatedMotor]]] = []
         for motor in motors:
             rest = motor.pose_at_rest
             joint = self.joints.setdefault(motor.joint, Joint(angle=rest, rest=rest if falls else None))
-            self.motors.append(EmulatedMotor(motor, joint, firmware))
+            self._attach(EmulatedMotor(motor, joint, firmware))
         self.faults = WireFaults()
         self.removed: set[int] = set()
         self.instructions = 0
@@ -58,27 +59,32 @@ class Chain:
             self.joints[name].angle = angle
         for motor in self.motors:
             motor.registers.set("goal_position", motor.present_position())
-            motor.refresh(0.0)
 
     def double(self, ident: int) -> None:
         """Give a second motor the same ID, as a new motor that nobody configured has."""
         original = self.motor(ident)
         twin = Motor(ident, "", original.model)
-        self.motors.append(EmulatedMotor(replace(twin, joint="loose"), Joint(), 46))
+        self._attach(EmulatedMotor(twin, Joint(), 46))
+
+    def _attach(self, motor: EmulatedMotor) -> None:
+        self.motors.append(motor)
+        group = next((motors for joint, motors in self._groups if joint is motor.joint), None)
+        if group is None:
+            self._groups.append((motor.joint, [motor]))
+        else:
+            group.append(motor)
 
     def advance(self, now: float) -> None:
-        """Let time pass up to a moment [s] of a monotonic clock."""
+        """Let time pass up to a moment [s] of a monotonic clock; moments too close together are taken as one."""
         if self._time is None:
             self._time = self._last_packet = now
-        steps = max(1, math.ceil((now - self._time) / LONGEST_STEP))
-        dt = (now - self._time) / steps
-        if dt <= 0.0:
+        if now - self._time < SHORTEST_STEP:
             return
+        steps = math.ceil((now - self._time) / LONGEST_STEP)
+        dt = (now - self._time) / steps
         for step in range(1, steps + 1):
-            self._step(dt, self._time + step * dt - self._last_packet)
+            self._step(dt, self._time + step * dt)
         self._time = now
-        for motor in self.motors:
-            motor.refresh(now)
 
     def handle(self, packet: Instruction, now: float, baud: int = 1_000_000) -> list[Reply]:
         """Let the motors that hear a packet act on it, and return what they answer, in order."""
@@ -89,14 +95,16 @@ class Chain:
         answers = self._dispatch(packet, heard, now)
         return [reply for reply in answers if reply.data]
 
-    def _step(self, dt: float, silence: float) -> None:
-        for joint in [*self.joints.values(), *(m.joint for m in self.motors if m.joint not in self.joints.values())]:
-            mine = [motor for motor in self.motors if motor.joint is joint]
-            drives = [(motor, drive) for motor in mine if (drive := motor.drive()) is not None]
-            torques = joint.step([drive for _, drive in drives], dt)
-            exerted = {id(motor): torque for (motor, _), torque in zip(drives, torques, strict=True)}
-            for motor in mine:
-                motor.feel(exerted.get(id(motor), 0.0), dt, silence)
+    def _step(self, dt: float, now: float) -> None:
+        silence = now - self._last_packet
+        for joint, motors in self._groups:
+            drives = [drive for motor in motors if (drive := motor.drive()) is not None]
+            torques = joint.step(drives, dt)
+            each = torques if len(torques) == len(motors) else [0.0] * len(motors)
+            if 0 < len(torques) < len(motors):
+                each = [torques[0] if motor.torque else 0.0 for motor in motors]
+            for motor, torque in zip(motors, each, strict=True):
+                motor.feel(torque, dt, now, silence)
 
     def _hears(self, motor: EmulatedMotor, now: float, baud: int) -> bool:
         there = motor.id not in self.removed and now >= motor.offline_until
@@ -139,7 +147,7 @@ class Chain:
             data = get("model_number").to_bytes(2, "little") + bytes([get("firmware_version")])
             level = 0
         elif packet.code == packets.READ:
-            error, data = motor.registers.read(_word(parameters, 0), _word(parameters, 2))
+            error, data = motor.read(_word(parameters, 0), _word(parameters, 2))
             level = 1
         elif packet.code == packets.WRITE:
             error = motor.write(_word(parameters, 0), parameters[2:])
@@ -180,7 +188,7 @@ class Chain:
         replies: list[Reply] = []
         for ident, address, length in reads:
             mine = [motor for motor in heard if motor.id == ident]
-            replies += self._collisions([self._answer(motor, *motor.registers.read(address, length)) for motor in mine])
+            replies += self._collisions([self._answer(motor, *motor.read(address, length)) for motor in mine])
         return replies
 
     def _fast_reads(self, reads: Sequence[tuple[int, int, int]], heard: list[EmulatedMotor]) -> list[Reply]:
@@ -193,7 +201,7 @@ class Chain:
                 complete = False
                 blocks.append((0, ident, bytes(length)))
                 continue
-            error, data = motor.registers.read(address, length)
+            error, data = motor.read(address, length)
             if complete:
                 blocks.append((error | motor.alert, ident, data or bytes(length)))
         packet = packets.fast_status(blocks)

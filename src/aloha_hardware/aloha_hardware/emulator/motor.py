@@ -7,6 +7,7 @@ so that a driver which forgets to set it first sees the arm jump.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from aloha_hardware.control_table import Item
 from aloha_hardware.emulator import packets
@@ -23,11 +24,34 @@ SINGLE_TURN_OFFSET = 1024
 AMBIENT = 25.0  # [°C]
 HEATING = 2.0  # [°C/s] at stall
 COOLING = 0.02  # [1/s]
-STANDING_CURRENT = 12.0  # [A] that would pull the supply down to nothing; the droop is linear
+DROOP = 4.0  # [0.1 V] of the supply at stall
+STALL_CURRENT = {"XM540-W270": 4.4, "XM430-W350": 2.3}  # [A] at 12 V
+FULL_PUSH_ERROR = 141 * RAD_PER_TICK  # [rad] at which the default gain gives all it has
 OVERLOAD_SHARE = 0.8  # of the stall torque
 OVERLOAD_TIME = 1.5  # [s] above it until the motor gives up
 REBOOT_TIME = 0.4  # [s] off the bus
 BIT_VOLTAGE, BIT_HEAT, BIT_OVERLOAD = 1, 4, 32
+
+
+@dataclass(frozen=True)
+class Servo:
+    """What the registers make of the motor, worked out once per change of theirs.
+
+    Args:
+        goal_angle: of the joint [rad], in the position modes.
+        share: of what the motor can give, in the other modes.
+    """
+
+    torque: bool
+    goal_angle: float | None
+    share: float
+    gain: float
+    top_speed: float
+    stall: float
+    limit: float
+    watchdog: float
+    temperature_limit: int
+    voltage_limits: tuple[int, int]
 
 
 class EmulatedMotor:
@@ -44,6 +68,9 @@ class EmulatedMotor:
         self._overload_for = 0.0
         self._turns = 0
         self._tripped = False
+        self._torque = self._now = 0.0
+        self._servo: Servo | None = None
+        self._servo_version = -1
         settings = {
             "firmware_version": firmware,
             "id": motor.id,
@@ -91,7 +118,7 @@ class EmulatedMotor:
                 self.registers.set(f"goal_{limit}", self.registers.get(f"{limit}_limit"))
         self._turns = -math.floor((self._encoder() + TICKS_PER_TURN // 2) / TICKS_PER_TURN)
         self.registers.set("goal_position", self.present_position())
-        self.refresh(0.0)
+        self._servo = None
 
     def factory_reset(self, option: int) -> None:
         """Forget all settings but the ID (option 1), or the ID and the baud rate (option 2)."""
@@ -101,6 +128,11 @@ class EmulatedMotor:
         for name, value in values.items():
             self.registers.set(name, value)
         self.power_up()
+
+    def read(self, address: int, length: int) -> tuple[int, bytes]:
+        """Answer a read: (error, data)."""
+        self._measure()
+        return self.registers.read(address, length)
 
     def write(self, address: int, data: bytes, shadow: bool = False) -> int:
         """Execute a write and return the error; all of it or nothing is stored.
@@ -164,47 +196,41 @@ class EmulatedMotor:
 
     def drive(self) -> Drive | None:
         """Return what the motor wants of its joint; nothing without torque."""
-        if not self.torque:
+        servo = self._current_servo()
+        if not servo.torque:
             return None
-        get, mode = self.registers.get, self.registers.get("operating_mode")
-        stall = self._stall_torque()
-        limit = stall
-        if self.model.senses_current and mode in (CURRENT, POSITION, EXTENDED, CURRENT_POSITION):
-            cap = "goal_current" if mode in (CURRENT, CURRENT_POSITION) else "current_limit"
-            limit = min(stall, abs(get(cap)) * CURRENT_UNIT * self.model.torque_constant)
-        if mode in POSITION_MODES:
-            error = (self._goal_angle() - self.joint.angle) if not self._tripped else 0.0
-            gain = get("position_p_gain") / self.registers.table["position_p_gain"].default
-            profile = get("profile_velocity") * VELOCITY_UNIT
-            top = min(profile, self.model.top_speed) if profile else self.model.top_speed
-            velocity = min(max(20.0 * gain * error, -top), top)
-            full_push_at = 141 * RAD_PER_TICK / max(gain, 1e-6)
-            return Drive(velocity, stall * min(max(error / full_push_at, -1.0), 1.0), limit)
-        goal, full = {
-            VELOCITY: ("goal_velocity", self.model.top_speed / VELOCITY_UNIT),
-            PWM: ("goal_pwm", 885.0),
-        }.get(mode, ("goal_current", stall / (CURRENT_UNIT * self.model.torque_constant)))
-        share = 0.0 if self._tripped else min(max(self._sign() * get(goal) / full, -1.0), 1.0)
-        return Drive(share * self.model.top_speed, share * stall, limit)
+        if servo.goal_angle is None:
+            share = 0.0 if self._tripped else servo.share
+            return Drive(share * self.model.top_speed, share * servo.stall, servo.limit)
+        error = 0.0 if self._tripped else servo.goal_angle - self.joint.angle
+        velocity = min(max(20.0 * servo.gain * error, -servo.top_speed), servo.top_speed)
+        push = servo.stall * min(max(error * servo.gain / FULL_PUSH_ERROR, -1.0), 1.0)
+        return Drive(velocity, push, servo.limit)
 
-    def feel(self, torque: float, dt: float, silence: float) -> None:
-        """Let time pass [s]: heat, overload and watchdog; `silence` is how long the bus has said nothing [s]."""
-        share = abs(torque) / self._stall_torque()
+    def feel(self, torque: float, dt: float, now: float, silence: float) -> None:
+        """Let time pass: heat, overload and watchdog.
+
+        Args:
+            torque: it exerted [N·m].
+            dt, now: time that passed, and the time it is now [s].
+            silence: how long the bus has said nothing [s].
+        """
+        servo = self._current_servo()
+        share = abs(torque) / servo.stall
         self.temperature += dt * (HEATING * share**2 - COOLING * (self.temperature - AMBIENT))
         self._overload_for = self._overload_for + dt if share >= OVERLOAD_SHARE else 0.0
-        watchdog = self.registers.get("bus_watchdog")
-        if self.torque and watchdog > 0 and silence >= watchdog * WATCHDOG_UNIT:
+        self._torque, self._now = torque, now
+        if servo.torque and 0.0 < servo.watchdog <= silence and not self._tripped:
             self._tripped = True
             self.registers.set("bus_watchdog", -1)
-        if self._tripped and self.registers.get("operating_mode") in POSITION_MODES:
-            self.registers.set("goal_position", self.present_position())
-        self._check_health(share)
-        self._publish(torque)
-
-    def refresh(self, now: float) -> None:
-        """Bring the registers that only measure up to date."""
-        self.registers.set("realtime_tick", int(now * 1000) % 32768)
-        self.registers.set("present_position", self.present_position())
+            if servo.goal_angle is not None:
+                self.registers.set("goal_position", self.present_position())
+        voltage = self._voltage()
+        bits = BIT_OVERLOAD if self._overload_for >= OVERLOAD_TIME else 0
+        bits |= BIT_HEAT if self.temperature > servo.temperature_limit else 0
+        bits |= BIT_VOLTAGE if not servo.voltage_limits[0] <= voltage <= servo.voltage_limits[1] else 0
+        if bits and bits & ~self.registers.get("hardware_error_status"):
+            self.fail(bits)
 
     def fail(self, bits: int) -> None:
         """Raise a hardware error; torque goes off when it is one the motor shuts down for."""
@@ -217,37 +243,59 @@ class EmulatedMotor:
         """Return its angle in ticks, as the register holds it."""
         return self._encoder() + TICKS_PER_TURN // 2 + self._turns * TICKS_PER_TURN + self._offset()
 
-    def _check_health(self, share: float) -> None:
-        get = self.registers.get
-        voltage = round(10 * self.supply * (1 - share * 2 / STANDING_CURRENT * 0.2))
-        self.registers.set("present_input_voltage", voltage)
-        bits = BIT_OVERLOAD if self._overload_for >= OVERLOAD_TIME else 0
-        bits |= BIT_HEAT if self.temperature > get("temperature_limit") else 0
-        bits |= BIT_VOLTAGE if not get("min_voltage_limit") <= voltage <= get("max_voltage_limit") else 0
-        if bits:
-            self.fail(bits)
-
-    def _publish(self, torque: float) -> None:
+    def _measure(self) -> None:
+        """Bring the registers that only measure up to date."""
         sign = self._sign()
-        if self.model.senses_current:
-            value = torque / self.model.torque_constant / CURRENT_UNIT
-        else:
-            value = 1000 * torque / self._stall_torque()
+        load = sign * self._torque / self._stall_torque()
+        current = sign * self._torque / self.model.torque_constant / CURRENT_UNIT
         velocity = round(sign * self.joint.velocity / VELOCITY_UNIT)
         values = {
-            "present_current": round(sign * value),
+            "realtime_tick": int(self._now * 1000) % 32768,
+            "moving": int(abs(velocity) > self.registers.get("moving_threshold")),
+            "present_pwm": round(885 * load),
+            "present_current": round(current if self.model.senses_current else 1000 * load),
             "present_velocity": velocity,
             "present_position": self.present_position(),
+            "present_input_voltage": self._voltage(),
             "present_temperature": round(self.temperature),
-            "present_pwm": round(885 * sign * torque / self._stall_torque()),
-            "moving": int(abs(velocity) > self.registers.get("moving_threshold")),
         }
         for name, number in values.items():
-            self.registers.set(name, number)
+            self.registers.measure(name, number)
+
+    def _voltage(self) -> int:
+        return round(10 * self.supply - DROOP * abs(self._torque) / self._stall_torque())
+
+    def _current_servo(self) -> Servo:
+        if self._servo is None or self._servo_version != self.registers.version:
+            self._servo, self._servo_version = self._read_servo(), self.registers.version
+        return self._servo
+
+    def _read_servo(self) -> Servo:
+        get, mode, stall = self.registers.get, self.registers.get("operating_mode"), self._stall_torque()
+        limit = stall
+        if self.model.senses_current and mode in (CURRENT, *POSITION_MODES):
+            cap = "goal_current" if mode in (CURRENT, CURRENT_POSITION) else "current_limit"
+            limit = min(stall, abs(get(cap)) * CURRENT_UNIT * self.model.torque_constant)
+        goal, full = {
+            VELOCITY: ("goal_velocity", self.model.top_speed / VELOCITY_UNIT),
+            CURRENT: ("goal_current", stall / (CURRENT_UNIT * self.model.torque_constant)),
+        }.get(mode, ("goal_pwm", 885.0))
+        profile = get("profile_velocity") * VELOCITY_UNIT
+        return Servo(
+            torque=self.torque,
+            goal_angle=self._goal_angle() if mode in POSITION_MODES else None,
+            share=min(max(self._sign() * get(goal) / full, -1.0), 1.0),
+            gain=get("position_p_gain") / self.registers.table["position_p_gain"].default,
+            top_speed=min(profile, self.model.top_speed) if profile else self.model.top_speed,
+            stall=stall,
+            limit=limit,
+            watchdog=get("bus_watchdog") * WATCHDOG_UNIT,
+            temperature_limit=get("temperature_limit"),
+            voltage_limits=(get("min_voltage_limit"), get("max_voltage_limit")),
+        )
 
     def _stall_torque(self) -> float:
-        amperes = {"XM540-W270": 4.4, "XM430-W350": 2.3}.get(self.model.name, 1.0)
-        return self.model.torque_constant * amperes
+        return self.model.torque_constant * STALL_CURRENT.get(self.model.name, 1.0)
 
     def _sign(self) -> int:
         return 1 if bool(self.registers.get("drive_mode") & REVERSE) == self.mounted_reversed else -1

@@ -13,6 +13,7 @@ class Registers:
 
     def __init__(self, table: Table) -> None:
         self.table = table
+        self.version = 0  # counts what changes how the motor behaves; measurements do not
         self._memory = bytearray(SIZE)
         self._at = {item.address: item for item in table.values()}
         self._holes = bytearray(b"\x01" * SIZE)
@@ -38,6 +39,11 @@ class Registers:
 
     def set(self, name: str, value: int) -> None:
         """Store an item's value, without the checks of the bus."""
+        self.version += 1
+        self.measure(name, value)
+
+    def measure(self, name: str, value: int) -> None:
+        """Store what the motor measured."""
         item = self.table[name]
         self._memory[item.address : item.address + item.size] = item.encode(value)
 
@@ -73,6 +79,7 @@ class Registers:
 
     def store(self, item: Item, value: int) -> None:
         """Store one write that `split` returned."""
+        self.version += 1
         self._memory[item.address : item.address + item.size] = item.encode(value)
 
     def _resolve(self, address: int) -> int:

@@ -1,0 +1,224 @@
+"""What must be right before an arm gets torque, through the real SDK against emulated motors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from arm_kit import follower, settings, wait
+from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, PacketHandler, PortHandler
+
+from aloha_hardware.arm import Arm
+from aloha_hardware.arm_settings import ArmSettings
+from aloha_hardware.emulator.line import EmulatedLine
+from aloha_hardware.errors import BusError, MotorError, PortError, SettingsError
+
+
+@pytest.fixture
+def line() -> Iterator[EmulatedLine]:
+    with follower() as line:
+        yield line
+
+
+def bring_up(line: EmulatedLine, **changes: Any) -> Arm:
+    warnings: list[str] = []
+    arm = Arm(settings(line, **changes), warnings.append)
+    arm.open()
+    return arm
+
+
+def nothing_has_torque(line: EmulatedLine) -> bool:
+    return not any(motor.torque for motor in line.chain.motors)
+
+
+def test_the_stock_sdk_talks_to_the_emulator(line: EmulatedLine) -> None:
+    port, handler = PortHandler(line.path), PacketHandler(2.0)
+    assert port.openPort()
+    assert handler.ping(port, 8) == (1020, COMM_SUCCESS, 0)
+    for read in ("txRxPacket", "fastSyncRead"):
+        group = GroupSyncRead(port, handler, 132, 4)
+        for ident in (2, 4, 9):
+            group.addParam(ident)
+        # The SDK allows 34 ms; a loaded machine may need a second try.
+        assert COMM_SUCCESS in (getattr(group, read)() for _ in range(5))
+        assert group.getData(2, 132, 4) == line.chain.motor(2).present_position()
+    port.closePort()
+
+
+def test_a_healthy_arm_passes_and_then_holds_where_it_is(line: EmulatedLine) -> None:
+    arm = bring_up(line)
+    assert nothing_has_torque(line)
+    before = {name: joint.angle for name, joint in line.chain.joints.items()}
+    arm.torque_on()
+    assert all(motor.torque for motor in line.chain.motors)
+    assert line.chain.motor(9).registers.get("operating_mode") == 5
+    assert line.chain.motor(9).registers.get("goal_current") == 200
+    assert line.chain.motor(3).registers.get("bus_watchdog") == 100
+    reading = wait(arm.read, "a complete reading")
+    assert reading.position[1] == pytest.approx(before["shoulder"], abs=0.01)
+    arm.close()
+
+
+def test_an_old_goal_does_not_make_the_arm_jump_when_torque_comes_on(line: EmulatedLine) -> None:
+    line.chain.motor(1).registers.set("goal_position", 3000)
+    arm = bring_up(line)
+    arm.torque_on()
+    assert abs(line.chain.motor(1).registers.get("goal_position") - 2048) < 5
+    arm.close()
+
+
+def test_a_missing_motor_is_named(line: EmulatedLine) -> None:
+    line.chain.removed.add(4)
+    with pytest.raises(BusError, match="motor 4 .elbow.*no answer. Check its cable"):
+        bring_up(line)
+    assert nothing_has_torque(line)
+
+
+def test_an_arm_without_supply_is_told_from_a_missing_motor(line: EmulatedLine) -> None:
+    line.chain.removed.update(range(1, 10))
+    with pytest.raises(BusError, match="no motor answers. Switch the arm's 12 V supply on"):
+        bring_up(line, bus_patience=0.01)
+
+
+def test_a_motor_at_another_baud_rate_is_found_and_named(line: EmulatedLine) -> None:
+    line.chain.motor(6).registers.set("baud_rate", 1)
+    with pytest.raises(BusError, match=r"motor 6 \(forearm_roll\) talks at 57600 baud. Set its Baud Rate to 3"):
+        bring_up(line)
+
+
+def test_two_motors_with_one_id_are_suspected(line: EmulatedLine) -> None:
+    line.chain.double(7)
+    with pytest.raises(BusError, match="motor 7 .*damaged. Check the cable, and that no two motors share this ID"):
+        bring_up(line)
+
+
+def test_a_motor_no_arm_has_is_refused(line: EmulatedLine) -> None:
+    line.chain.double(5)
+    line.chain.motors[-1].registers.set("id", 12)
+    with pytest.raises(MotorError, match=r"IDs \[12\] that no follower has"):
+        bring_up(line)
+
+
+def test_a_leader_on_a_followers_port_is_recognised(line: EmulatedLine) -> None:
+    with pytest.raises(MotorError, match="motor 1 .waist. is a XM540-W270, a leader has a XM430-W350 there"):
+        bring_up(line, kind="leader", lower=[-1.0] * 7, upper=[1.0] * 7, start_pose=[0.0] * 7, sleep_pose=[0.0] * 7)
+
+
+def test_a_gripper_of_the_other_generation_is_recognised(line: EmulatedLine) -> None:
+    with line.lock:
+        line.chain.pose({"gripper": -0.6})
+    lower, upper = list(settings(line).lower), list(settings(line).upper)
+    with pytest.raises(MotorError, match="gripper stands at -0.60 rad, its constants allow 0.62..1.62"):
+        bring_up(line, lower=[*lower[:-1], 0.6197], upper=[*upper[:-1], 1.6214])
+
+
+def test_a_joint_outside_its_range_is_refused(line: EmulatedLine) -> None:
+    with line.lock:
+        line.chain.pose({"elbow": -2.6})
+    with pytest.raises(MotorError, match="elbow reads -2.60 rad"):
+        bring_up(line)
+
+
+def test_wrong_settings_are_written_while_there_is_no_torque(line: EmulatedLine) -> None:
+    line.chain.motor(2).registers.set("drive_mode", 0)
+    line.chain.motor(5).registers.set("secondary_id", 255)
+    bring_up(line).close()
+    assert line.chain.motor(2).registers.get("drive_mode") == 1
+    assert line.chain.motor(5).registers.get("secondary_id") == 4
+
+
+def test_wrong_settings_of_an_arm_that_holds_are_refused(line: EmulatedLine) -> None:
+    line.chain.motor(1).registers.set("max_position_limit", 3000)
+    line.chain.motor(1).registers.set("torque_enable", 1)
+    with pytest.raises(MotorError, match="max_position_limit is 3000, must be 4095, and the arm holds"):
+        bring_up(line)
+
+
+def test_settings_are_left_alone_where_asked(line: EmulatedLine) -> None:
+    with pytest.raises(MotorError, match="operating_mode is 3, must be 5. Write it, or allow it"):
+        bring_up(line, write_settings=False)
+
+
+def test_a_motor_in_shutdown_is_restarted_before_the_arm_gets_torque(line: EmulatedLine) -> None:
+    line.chain.motor(9).fail(32)
+    bring_up(line).close()
+    assert line.chain.motor(9).registers.get("hardware_error_status") == 0
+    line.chain.motor(9).fail(32)
+    with pytest.raises(MotorError, match="motor 9 .gripper. reports overload. Remove the cause"):
+        bring_up(line, reboot_faulty_motors=False)
+
+
+def test_a_port_is_missing_taken_or_no_port_at_all(line: EmulatedLine, tmp_path: Any) -> None:
+    with pytest.raises(PortError, match="there is no such port. Plug the arm's USB cable in"):
+        bring_up(line, port=str(tmp_path / "ttyDXL"))
+    arm = bring_up(line)
+    with pytest.raises(PortError, match="another process uses the port"):
+        bring_up(line)
+    arm.close()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PortError, match="cannot be opened"):
+        bring_up(line, port=str(tmp_path / "file"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may open everything")
+def test_a_forbidden_port_names_the_group(line: EmulatedLine) -> None:
+    os.chmod(line.terminal, 0)
+    with pytest.raises(PortError, match="permission denied.*dialout"):
+        bring_up(line)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"joint_names": ["waist", "shoulder"]}, "joint_names: 'elbow' is missing"),
+        ({"joint_names": ["wheel"]}, "has no joint 'wheel'"),
+        ({"lower": [-3.5, *[-1.0] * 6]}, "waist may move -3.5.*beyond the vendor's"),
+        ({"lower": [2.0] * 7}, "is not below"),
+        ({"upper": [float("nan")] * 7}, "not every value is a number"),
+        ({"velocity": [4.0] * 7}, "waist: 4.0 rad/s is not in"),
+        ({"start_pose": [0.0, -1.9, 0.0, 0.0, 0.0, 0.0, 0.0]}, "start_pose: shoulder: -1.9 is outside"),
+        ({"models": ["8=XM999"]}, "'8=XM999' is not ID=MODEL"),
+        ({"kind": "puppet"}, "kind: 'puppet' is unknown"),
+        ({"rate": 1000.0}, "rate: 1000.0 is not in"),
+    ],
+)
+def test_unsafe_settings_are_refused_before_the_port_is_opened(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        ArmSettings(**changes)
+
+
+@pytest.mark.parametrize("mode", ["fast", "plain"])
+def test_readings_survive_lost_and_damaged_packets(line: EmulatedLine, mode: str) -> None:
+    arm = bring_up(line, read_mode=mode, bus_patience=0.02)
+    line.chain.faults.drop, line.chain.faults.corrupt = 0.05, 0.02
+    readings = [arm.read() for _ in range(40)]
+    complete = [reading for reading in readings if reading is not None]
+    assert len(complete) > 20
+    assert all(reading.position[1] == pytest.approx(-0.96, abs=0.01) for reading in complete)
+    assert arm.bus.counts.retries > 0
+    arm.close()
+
+
+def test_a_silent_motor_is_named_and_the_others_are_still_heard(line: EmulatedLine) -> None:
+    arm = bring_up(line, read_mode="plain")
+    line.chain.removed.add(6)
+    assert arm.read() is None
+    assert [motor.joint for motor in arm.silent] == ["forearm_roll"]
+    arm.close()
+
+
+def test_efforts_are_newton_metres_of_the_whole_joint_or_the_sensed_current(line: EmulatedLine) -> None:
+    for unit, expected in (("newton_metre", 4.0), ("milliampere", 4.0 / 2 / (10.6 / 4.4) * 1e3)):
+        arm = bring_up(line, effort_unit=unit)
+        arm.torque_on()
+        line.chain.joints["shoulder"].load = 4.0
+
+        def effort(arm: Arm = arm, expected: float = expected) -> bool:
+            reading = arm.read()
+            return reading is not None and reading.effort[1] == pytest.approx(expected, rel=0.05)
+
+        wait(effort, f"an effort of {expected} {unit}")
+        arm.torque_off()
+        arm.close()
