@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.data import jpeg
-from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import EpisodeError
 
 Attribute = str | bool | int | float
@@ -21,7 +21,8 @@ class Episode:
     """L control steps. Action t is the target commanded after observation t.
 
     `actions` and `proprio` are (L, A) and (L, P) float32 in robot units (rad; grippers 0 closed .. 1 open).
-    `jpegs` holds one JPEG per step and camera; a reader may fetch them only when asked.
+    `jpegs` holds one encoded image per step and camera, upright, as acquired or after the contract's first resize.
+    They are JPEGs wherever the contract compresses images, else PNGs. A reader may fetch them only when asked.
     """
 
     actions: NDArray[np.float32]
@@ -81,7 +82,7 @@ def check(episode: Episode, contract: Embodiment) -> None:
         if len(frames) != length:
             raise EpisodeError(f"{where}: {len(frames)} images of {camera.name} for {length} steps. Record it again.")
         found = jpeg.size(frames[0], f"{where}: {camera.name}[0]")
-        if found != (camera.width, camera.height):
+        if found not in image_sizes(camera, contract):
             raise EpisodeError(
                 f"{where}: {camera.name} is {found[0]}x{found[1]}, not {camera.width}x{camera.height} as in "
                 f"{contract.source}. "
@@ -93,6 +94,12 @@ def check(episode: Episode, contract: Embodiment) -> None:
         raise EpisodeError(f"{where}: success_score {episode.success_score} is outside 0..1. Label the episode again.")
     if not episode.instruction.strip():
         raise EpisodeError(f"{where}: task_description is empty. Write the instruction into it.")
+
+
+def image_sizes(camera: Camera, contract: Embodiment) -> set[tuple[int, int]]:
+    """Widths and heights a stored image may have: as acquired, or after the contract's first resize."""
+    first = contract.images.resize_before
+    return {(camera.width, camera.height)} | ({(first[1], first[0])} if first else set())
 
 
 def _check_array(

@@ -11,13 +11,13 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
-from cosmos_policy_core.data.episode import Attribute, Episode, check
+from cosmos_policy_core.data import fields
+from cosmos_policy_core.data.episode import Episode, check
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import ContractError, EpisodeError
 
@@ -95,32 +95,27 @@ def read_episode(path: Path, contract: Embodiment) -> Episode:
         EpisodeError: naming file and fault, when it is damaged or was recorded under another contract.
     """
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            episode = _read(file, path, contract)
-    except FileNotFoundError:
-        raise EpisodeError(f"{path}: no such file. Check the path.") from None
-    except (OSError, KeyError) as error:
-        raise EpisodeError(f"{path}: is not a readable episode ({error}). Delete it and record it again.") from None
+    with fields.opened(path) as file:
+        episode = _read(file, path, contract)
     check(episode, contract)
     return episode
 
 
 def _read(file: h5py.File, path: Path, contract: Embodiment) -> Episode:
     _check_contract(file, path, contract)
-    actions = _array(file, "action", path)
+    success = fields.flag(file, "success", path)
     return Episode(
-        actions=actions,
-        proprio=_array(file, "observations/qpos", path),
-        velocities=_array(file, "observations/qvel", path) if "observations/qvel" in file else None,
-        efforts=_array(file, "observations/effort", path) if "observations/effort" in file else None,
+        actions=fields.array(file, "action", path),
+        proprio=fields.array(file, "observations/qpos", path),
+        velocities=fields.array(file, "observations/qvel", path) if "observations/qvel" in file else None,
+        efforts=fields.array(file, "observations/effort", path) if "observations/effort" in file else None,
         jpegs={camera.name: _frames(file, camera, path) for camera in contract.cameras},
-        instruction=_text(file, "task_description", path),
-        success=_flag(file, "success", path),
-        success_score=float(file.attrs.get("success_score", float(_flag(file, "success", path)))),
+        instruction=fields.text(file, "task_description", path),
+        success=success,
+        success_score=fields.score(file, success, path),
         seed=int(file.attrs.get("seed", 0)),
         source=str(path),
-        extra={name: _plain(value) for name, value in file.attrs.items() if name not in ATTRIBUTES},
+        extra={name: fields.plain(value) for name, value in file.attrs.items() if name not in ATTRIBUTES},
     )
 
 
@@ -140,36 +135,6 @@ def _check_contract(file: h5py.File, path: Path, contract: Embodiment) -> None:
 @lru_cache(maxsize=8)  # every episode of a folder carries the same text, and parsing is most of the time of reading
 def _recorded_contract(text: str) -> Embodiment:
     return Embodiment.from_yaml(text, source="the recording")
-
-
-def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
-    if name not in file:
-        raise EpisodeError(f"{path}: has no dataset '{name}'. Record it again or convert it to this layout.")
-    data = file[name][()]
-    if not np.issubdtype(data.dtype, np.floating):
-        raise EpisodeError(f"{path}: '{name}' holds {data.dtype}, not floating-point numbers. Convert the file again.")
-    return np.asarray(data, dtype=np.float32)
-
-
-def _flag(file: h5py.File, name: str, path: Path) -> bool:
-    value = file.attrs.get(name)
-    if not isinstance(value, bool | np.bool_):  # bool("False") is True: text must never pass
-        raise EpisodeError(f"{path}: attribute '{name}' is {value!r}, not true or false. Label the episode again.")
-    return bool(value)
-
-
-def _text(file: h5py.File, name: str, path: Path) -> str:
-    value = _plain(file.attrs.get(name, ""))
-    if not isinstance(value, str):
-        raise EpisodeError(f"{path}: attribute '{name}' is {value!r}, not text. Write the instruction into it.")
-    return value
-
-
-def _plain(value: Any) -> Attribute:
-    if isinstance(value, bytes):
-        return value.decode()
-    plain = value.item() if isinstance(value, np.generic) else value
-    return plain if isinstance(plain, str | bool | int | float) else str(plain)
 
 
 def _frames(file: h5py.File, camera: Camera, path: Path) -> StoredJpegs:
