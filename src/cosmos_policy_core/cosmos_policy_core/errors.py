@@ -43,5 +43,13 @@ class ModelError(CosmosPolicyError):
     """A network that failed or returned numbers that are not finite."""
 
 
+class SamplingStopped(CosmosPolicyError):
+    """Sampling that was abandoned between two denoising steps because its caller asked for it."""
+
+
+class PlanCancelled(CosmosPolicyError):
+    """A plan that was cancelled before it was made; no chunk may be executed."""
+
+
 class SimulatorError(CosmosPolicyError):
     """A simulated cell that is missing or does not do what its contract says."""

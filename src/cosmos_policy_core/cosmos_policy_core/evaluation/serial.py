@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.model.observation import Observation
+from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import BestOfN, candidate_seeds
+from cosmos_policy_core.planning.scoring import Scoring
 
 
 def decide_serially(planner: BestOfN, observation: Observation, seed: int) -> NDArray[np.float64]:
@@ -15,13 +17,18 @@ def decide_serially(planner: BestOfN, observation: Observation, seed: int) -> ND
     Returns:
         (n, futures, members): the values that `BestOfN.decide` computes in batches.
     """
+    policy, world, settings = planner.policy, planner.world, planner.settings
     rows = []
-    for each in candidate_seeds(seed, planner.n):
-        scene = planner.policy.encode(observation)
-        proposals = planner.policy.propose(scene, 1, seeds=[each], steps=planner.steps)
-        planner.policy.decode(proposals.latents)
-        futures = planner.world.imagine(scene, proposals, planner.futures)
-        for member in range(planner.futures):
-            planner.world.decode(futures.latents[:, member])
-        rows.append(planner.world.evaluate(scene, futures, planner.values))
+    for each in candidate_seeds(seed, settings.n):
+        scene = policy.encode(observation)
+        proposals = policy.propose(scene, 1, seeds=[each], steps=settings.action_steps)
+        policy.decode(proposals.latents)
+        scoring = Scoring(world, scene, proposals, settings, Budget())
+        for future in range(scoring.values.shape[1]):
+            scoring.imagine([(0, future, 0)])
+            if scoring.imagines:
+                world.decode(scoring.futures[0, future][None])
+            for member in range(settings.values):
+                scoring.evaluate([(0, future, member)])
+        rows.append(scoring.values)
     return np.concatenate(rows)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from cosmos_policy_core.errors import SamplingStopped
+from cosmos_policy_core.model.batching import BatchLimit
 from cosmos_policy_core.model.diffusion import Prediction, Schedule, initial_noise, rectified_flow, sample
 from cosmos_policy_core.model.transformer import DiffusionTransformer, TextContext
+
+ShouldStop = Callable[[], bool]
+"""Asked before every network call; true abandons the sampling at once."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,14 @@ class Condition:
     mask: Tensor
     text: TextContext
     padding_mask: Tensor | None = None
+
+    def rows(self, rows: slice | Tensor) -> Condition:
+        """Take some samples of the batch; an instruction of batch 1 is shared by all."""
+        clean, shared = self.clean[rows], self.text.keys_values[0][0].shape[0] == 1
+        pairs = self.text.keys_values if shared else tuple((k[rows], v[rows]) for k, v in self.text.keys_values)
+        text = TextContext(tuple(pairs))
+        padding = None if self.padding_mask is None else self.padding_mask[rows]
+        return Condition(clean, self.mask[rows], text.expand(len(clean)) if shared else text, padding)
 
 
 @dataclass(frozen=True)
@@ -72,22 +86,41 @@ def generate(
     network: DiffusionTransformer,
     condition: Condition,
     noise: Tensor,
-    steps: int,
+    steps: int | Sequence[int],
     prediction: Prediction = "v",
     schedule: Schedule | None = None,
+    limit: BatchLimit | None = None,
+    should_stop: ShouldStop | None = None,
 ) -> Tensor:
-    """Sample whole sequences.
+    """Sample whole sequences, all together: a sample that needs fewer steps leaves the batch earlier.
 
     Args:
         noise: (B, C, T, H, W) start state: unit noise times sigma_max.
-        steps: denoising steps.
+        steps: denoising steps, one number or one per sample, in any order.
+        limit: samples per network call; unlimited when None.
+        should_stop: asked before every network call.
 
     Returns:
         (B, C, T, H, W) float32; conditioned frames equal the clean ones.
+
+    Raises:
+        SamplingStopped: `should_stop` said so; nothing is left running.
     """
-    return sample(
-        lambda x, sigma: predict_clean(network, x, sigma, condition, prediction), noise, steps, schedule or Schedule()
-    )
+    counts = torch.tensor([steps] * len(noise) if isinstance(steps, int) else list(steps))
+    order = torch.argsort(counts, descending=True, stable=True)
+    place = order.to(noise.device)
+    given, limit = condition.rows(place), limit or BatchLimit(len(noise))
+
+    def denoise(x: Tensor, sigma: Tensor) -> Tensor:
+        def part(rows: slice) -> Tensor:
+            if should_stop is not None and should_stop():
+                raise SamplingStopped("sampling was stopped between two denoising steps.")
+            return predict_clean(network, x[rows], sigma[rows], given.rows(rows), prediction)
+
+        return limit.run(part, len(x))
+
+    sampled = sample(denoise, noise[place], counts[order].tolist(), schedule or Schedule())
+    return torch.empty_like(sampled).index_copy_(0, place, sampled)
 
 
 def start_noise(seeds: list[int], shape: tuple[int, ...], sigma_max: float, device: torch.device) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -126,31 +127,36 @@ Denoise = Callable[[Tensor, Tensor], Tensor]
 
 
 class MultistepSolver:
-    """Second-order exponential multistep solver ("2ab"), one sample grid for a whole batch.
+    """Second-order exponential multistep solver ("2ab"); every sample of a batch has its own noise levels.
 
-    The state is float64; the network sees the dtype of the noise.
+    The state is float64; the network sees the dtype of the noise. `sigmas` is one grid (S,) for all samples or a table
+    (B, S). Each step concerns the first `active` samples of the batch; the others have arrived.
     """
 
     def __init__(self, noise: Tensor, sigmas: Tensor) -> None:
-        self.sigmas = sigmas.to(device=noise.device, dtype=torch.float64)
+        table = sigmas.to(device=noise.device, dtype=torch.float64)
+        self.sigmas = table if table.dim() == 2 else table.expand(len(noise), -1)
         self.dtype = noise.dtype
         self.state = noise.to(torch.float64)
-        self._previous: tuple[Tensor, Tensor] | None = None
+        self._previous: Tensor | None = None
 
-    def network_input(self, step: int) -> tuple[Tensor, Tensor]:
-        """State and (B,) noise level to evaluate at a step."""
-        sigma = self.sigmas[step].to(self.dtype).expand(self.state.shape[0])
-        return self.state.to(self.dtype), sigma
+    def network_input(self, step: int, active: int | None = None) -> tuple[Tensor, Tensor]:
+        """State and (active,) noise levels to evaluate at a step."""
+        return self.state[:active].to(self.dtype), self.sigmas[:active, step].to(self.dtype)
 
     def advance(self, step: int, x0: Tensor) -> None:
-        """Move the state from sigma[step] to sigma[step + 1]."""
-        x0 = x0.to(torch.float64)
-        current, following = self.sigmas[step], self.sigmas[step + 1]
+        """Move the first len(x0) samples from sigma[step] to sigma[step + 1] and forget the others."""
+        x0, state = x0.to(torch.float64), self.state[: len(x0)]
+        current, following = self._levels(step, len(x0)), self._levels(step + 1, len(x0))
         if self._previous is None:
-            self.state = (current - following) / current * x0 + following / current * self.state
+            self.state = (current - following) / current * x0 + following / current * state
         else:
-            self.state = _second_order(self.state, x0, current, following, *self._previous)
-        self._previous = (x0, current)
+            before = self._levels(step - 1, len(x0))
+            self.state = _second_order(state, x0, current, following, self._previous[: len(x0)], before)
+        self._previous = x0
+
+    def _levels(self, step: int, active: int) -> Tensor:
+        return self.sigmas[:active, step].view(-1, *[1] * (self.state.dim() - 1))
 
 
 def _second_order(x: Tensor, x0: Tensor, sigma: Tensor, target: Tensor, x0_before: Tensor, before: Tensor) -> Tensor:
@@ -163,21 +169,41 @@ def _second_order(x: Tensor, x0: Tensor, sigma: Tensor, target: Tensor, x0_befor
     return torch.exp(-length) * x + length * (weight * x0 + weight_before * x0_before)
 
 
-def sample(denoise: Denoise, noise: Tensor, steps: int, schedule: Schedule | None = None) -> Tensor:
-    """Sample with the 2ab solver.
+def sample(denoise: Denoise, noise: Tensor, steps: int | Sequence[int], schedule: Schedule | None = None) -> Tensor:
+    """Sample with the 2ab solver, all samples together although they may take different numbers of steps.
 
     Args:
-        denoise: x0 prediction for (x, sigma (B,)).
-        noise: start state, unit noise times sigma_max, float32 or float64.
-        steps: network evaluations, see `Schedule.evaluations` for 2.
+        denoise: x0 prediction for (x, sigma (b,)) of the first b samples that are still under way.
+        noise: (B, ...) start state, unit noise times sigma_max, float32 or float64.
+        steps: network evaluations, see `Schedule.evaluations` for 2; one number, or one per sample, never rising.
         schedule: noise levels; the published 80 -> 4 by default.
 
     Returns:
-        The last x0 prediction, in the dtype of the noise: sigma never reaches 0.
+        The last x0 prediction of every sample, in the dtype of the noise: sigma never reaches 0.
+
+    Raises:
+        ValueError: step counts that rise, or not one per sample.
     """
-    schedule = schedule or Schedule()
-    evaluations = len(schedule.evaluations(steps))
-    solver = MultistepSolver(noise, schedule.sigmas(steps))
-    for step in range(evaluations - 1):
-        solver.advance(step, denoise(*solver.network_input(step)))
-    return denoise(*solver.network_input(evaluations - 1)).to(noise.dtype)
+    schedule, batch = schedule or Schedule(), len(noise)
+    counts = [steps] * batch if isinstance(steps, int) else list(steps)
+    if len(counts) != batch or any(later > earlier for earlier, later in pairwise(counts)):
+        raise ValueError(f"steps {counts} for {batch} samples; give one count per sample, the largest first.")
+    evaluations = [len(schedule.evaluations(count)) for count in counts]
+    solver = MultistepSolver(noise, _table(schedule, counts))
+    out = torch.empty_like(noise)
+    for step in range(evaluations[0]):
+        active = sum(total > step for total in evaluations)
+        going_on = sum(total > step + 1 for total in evaluations)
+        x0 = denoise(*solver.network_input(step, active))
+        out[going_on:active] = x0[going_on:].to(noise.dtype)
+        if going_on:
+            solver.advance(step, x0[:going_on])
+    return out
+
+
+def _table(schedule: Schedule, counts: Sequence[int]) -> Tensor:
+    """Noise levels (B, S) of samples with different step counts; unused ends repeat the last level."""
+    grids = {count: schedule.sigmas(count) for count in set(counts)}
+    width = max(len(grid) for grid in grids.values())
+    padded = {count: torch.cat([grid, grid[-1:].expand(width - len(grid))]) for count, grid in grids.items()}
+    return torch.stack([padded[count] for count in counts])

@@ -15,9 +15,10 @@ from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ContractError, ModelError, ObservationError
 from cosmos_policy_core.model import latents as frames
+from cosmos_policy_core.model.batching import BatchLimit, samples_in_memory
 from cosmos_policy_core.model.config import PolicyConfig
-from cosmos_policy_core.model.denoise import Condition, generate, start_noise
-from cosmos_policy_core.model.ensembles import FUTURE_STAGE, VALUE_STAGE, member_seed, member_steps
+from cosmos_policy_core.model.denoise import Condition, ShouldStop, generate, start_noise
+from cosmos_policy_core.model.ensembles import FUTURE_STAGE, VALUE_STAGE, SeedMode, member_seed, member_steps
 from cosmos_policy_core.model.images import prepare_images, to_display, to_model_range
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.observation import Observation
@@ -30,7 +31,8 @@ from cosmos_policy_core.model.transformer import DiffusionTransformer, TextConte
 class Scene:
     """An encoded observation: shared by all candidates, members and denoising steps.
 
-    clean: (1, C, T, h, w) latents, frames up to the last camera filled, proprio injected.
+    clean: (1, C, T, h, w) latents, frames up to the last camera filled, proprio injected; of batch B for B imagined
+    presents.
     images: (1, cameras, S, S, 3) uint8, prepared; decoding needs them where the tokenizer is causal.
     """
 
@@ -54,6 +56,17 @@ class Proposals:
     spread: NDArray[np.float64]
     latents: Tensor
     seeds: tuple[int, ...]
+
+    def joined(self, others: Proposals) -> Proposals:
+        """Append other proposals of the same observation."""
+        return Proposals(
+            actions=np.concatenate([self.actions, others.actions]),
+            values=np.concatenate([self.values, others.values]),
+            future_proprio=np.concatenate([self.future_proprio, others.future_proprio]),
+            spread=np.concatenate([self.spread, others.spread]),
+            latents=torch.cat([self.latents, others.latents]),
+            seeds=(*self.seeds, *others.seeds),
+        )
 
 
 @dataclass(frozen=True)
@@ -170,6 +183,7 @@ class CosmosPolicy:
         n: int = 1,
         seeds: Sequence[int] | None = None,
         steps: int | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> Proposals:
         """Sample action chunks, with the future and the value the same samples predict.
 
@@ -180,13 +194,15 @@ class CosmosPolicy:
 
         Raises:
             ModelError: the network returned numbers that are not finite.
+            SamplingStopped: `should_stop`, asked before every network call, said so.
         """
         scene = self._scene(observation)
         seeds = tuple(range(n)) if seeds is None else tuple(int(seed) for seed in seeds)
         if len(seeds) != n or n < 1:
             raise ValueError(f"{n} chunks with {len(seeds)} seeds; give one seed per chunk and at least one chunk.")
         clean = scene.clean.expand(n, -1, -1, -1, -1)
-        sampled = self._sample(clean, Query.POLICY, scene.text, list(seeds), steps or self.config.steps.action)
+        counts = [steps or self.config.steps.action] * n
+        sampled = self.sample(Query.POLICY, clean, scene.text, seeds, counts, should_stop)
         return self._proposals(sampled, seeds)
 
     def imagine(
@@ -195,36 +211,68 @@ class CosmosPolicy:
         proposals: Proposals,
         samples: int = 3,
         steps: int | None = None,
+        *,
+        retile: bool = False,
+        seeds: SeedMode | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> Futures:
-        """Sample futures s' of every candidate with the world model, conditioned on the raw sampled action frames."""
-        scene = self._scene(observation)
+        """Sample futures s' of every candidate with the world model, all members together.
+
+        Args:
+            samples: members per candidate; their step counts rise to `steps`, see `member_steps`.
+            retile: condition on the chunk that will be executed instead of the raw sampled action frame.
+            seeds: how members get their noise; the checkpoint's habit by default.
+
+        Raises:
+            ModelError: the network returned numbers that are not finite.
+            SamplingStopped: `should_stop`, asked before every network call, said so.
+        """
+        scene, mode = self._scene(observation), seeds or self.config.seeds
         counts = member_steps(samples, steps or self.config.steps.future)
-        clean = proposals.latents.to(self.device).clone()
-        # The proposal's own current frames are the clean ones, except that the proprio is injected afresh.
-        clean[:, :, : self.config.layout.action] = scene.clean[:, :, : self.config.layout.action]
-        members = []
-        for member, count in enumerate(counts):
-            seeds = [member_seed(seed, FUTURE_STAGE, member, 0, self.config.seeds) for seed in proposals.seeds]
-            members.append(self._sample(clean, Query.WORLD, scene.text, seeds, count))
-        return Futures(torch.stack(members, dim=1), proposals.seeds)
+        clean = self.world_input(scene, proposals, retile=retile)
+        members = [member_seed(seed, FUTURE_STAGE, m, 0, mode) for seed in proposals.seeds for m in range(samples)]
+        sampled = self.sample(
+            Query.WORLD,
+            clean.repeat_interleave(samples, dim=0),
+            scene.text,
+            members,
+            counts * len(clean),
+            should_stop,
+        )
+        return Futures(sampled.unflatten(0, (-1, samples)), proposals.seeds)
 
     def evaluate(
-        self, observation: Observation | Scene, futures: Futures, samples: int = 5, steps: int | None = None
+        self,
+        observation: Observation | Scene,
+        futures: Futures,
+        samples: int = 5,
+        steps: int | None = None,
+        *,
+        seeds: SeedMode | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> NDArray[np.float64]:
-        """Predict the value of every future with an ensemble: (n, futures, samples) in [0, 1]."""
-        scene = self._scene(observation)
+        """Predict the value of every future with an ensemble: (n, futures, samples) in [0, 1].
+
+        Arguments and errors as in `imagine`.
+        """
+        scene, mode = self._scene(observation), seeds or self.config.seeds
         n, per_candidate = futures.latents.shape[:2]
-        clean = futures.latents.flatten(0, 1)
-        members = []
-        for member, count in enumerate(member_steps(samples, steps or self.config.steps.value)):
-            seeds = [
-                member_seed(seed, VALUE_STAGE, future, member, self.config.seeds)
-                for seed in futures.seeds
-                for future in range(per_candidate)
-            ]
-            sampled = self._sample(clean, self.config.value_query, scene.text, seeds, count)
-            members.append(self._values(sampled))
-        return np.stack(members, axis=-1).reshape(n, per_candidate, samples)
+        counts = member_steps(samples, steps or self.config.steps.value)
+        members = [
+            member_seed(seed, VALUE_STAGE, future, member, mode)
+            for seed in futures.seeds
+            for future in range(per_candidate)
+            for member in range(samples)
+        ]
+        sampled = self.sample(
+            self.config.value_query,
+            futures.latents.flatten(0, 1).repeat_interleave(samples, dim=0),
+            scene.text,
+            members,
+            counts * (n * per_candidate),
+            should_stop,
+        )
+        return self.values_of(sampled).reshape(n, per_candidate, samples)
 
     @torch.inference_mode()
     def decode(self, latents: Tensor, scene: Scene | None = None) -> NDArray[np.uint8]:
@@ -249,18 +297,46 @@ class CosmosPolicy:
         pictures = to_display(stills[:, list(layout.future_images)].float())
         return np.asarray(pictures.movedim(-3, -1).cpu())
 
-    # Parts -------------------------------------------------------------------------------------------------------
+    # What a planner builds on -------------------------------------------------------------------------------------
 
     @torch.inference_mode()
-    def _sample(self, clean: Tensor, query: Query, text: TextContext, seeds: list[int], steps: int) -> Tensor:
-        mask = self.config.layout.condition_mask(query, self.device)
-        parts = []
-        for start in range(0, len(seeds), self.max_batch):
-            part = seeds[start : start + self.max_batch]
-            noise = start_noise(part, self.config.latent_shape, self.config.schedule.sigma_max, self.device)
-            condition = Condition(clean[start : start + len(part)], mask.expand(len(part), -1), text.expand(len(part)))
-            parts.append(generate(self.network, condition, noise, steps, self.config.prediction, self.config.schedule))
-        sampled = torch.cat(parts)
+    def sample(
+        self,
+        query: Query,
+        clean: Tensor,
+        text: TextContext,
+        seeds: Sequence[int],
+        steps: Sequence[int],
+        should_stop: ShouldStop | None = None,
+    ) -> Tensor:
+        """Answer any query for a batch whose samples have their own seeds and step counts.
+
+        Args:
+            clean: (B, C, T, h, w); only the frames that the query conditions on are read.
+            text: of batch 1.
+
+        Returns:
+            (B, C, T, h, w) float32. How the batch is split for the device changes nothing but rounding.
+
+        Raises:
+            ModelError: the network returned numbers that are not finite.
+            SamplingStopped: `should_stop`, asked before every network call, said so.
+        """
+        mask = self.config.layout.condition_mask(query, self.device).expand(len(clean), -1)
+        noise = start_noise(list(seeds), self.config.latent_shape, self.config.schedule.sigma_max, self.device)
+        limit = BatchLimit(self._fitting_batch())
+        sampled = generate(
+            self.network,
+            Condition(clean, mask, text),
+            noise,
+            steps,
+            self.config.prediction,
+            self.config.schedule,
+            limit,
+            should_stop,
+        )
+        if self.device.type != "cpu":
+            self.max_batch = limit.samples
         if not torch.isfinite(sampled).all():
             raise ModelError(
                 f"checkpoint {self.identity}: the network returned numbers that are not finite ({query.value} query). "
@@ -268,24 +344,67 @@ class CosmosPolicy:
             )
         return sampled
 
+    @torch.inference_mode()
+    def world_input(self, scene: Scene, proposals: Proposals, retile: bool = False) -> Tensor:
+        """Clean frames (n, C, T, h, w) of world-model queries: the present from the scene, the chunk from proposals.
+
+        Published is the raw sampled action frame, whose copies of the chunk disagree a little. With `retile` the
+        frame holds copies of the chunk in robot units, as this checkpoint normalises it, as in training.
+        """
+        layout = self.config.layout
+        clean = proposals.latents.to(self.device).clone()
+        clean[:, :, : layout.action] = scene.clean[:, :, : layout.action]
+        if not retile:
+            return clean
+        chunks = torch.as_tensor(self.statistics.normalize_actions(proposals.actions), device=self.device).float()
+        return frames.inject(clean, layout.action, chunks.to(self.network.dtype).float())
+
+    @torch.inference_mode()
+    def advance(self, latents: Tensor, scene: Scene) -> Scene:
+        """Make imagined futures (B, C, T, h, w) the present of a scene of batch B, without decoding an image.
+
+        The proprioception is each future's own predicted one, averaged over its copies.
+        """
+        layout = self.config.layout
+        clean = latents.clone()
+        clean[:, :, list(layout.current_state)] = latents[:, :, list(layout.future_state)]
+        proprio = frames.untile(latents[:, :, layout.future_proprio], self.config.proprio_dim)
+        return Scene(frames.inject(clean, layout.proprio, proprio), scene.text)
+
+    def values_of(self, sampled: Tensor) -> NDArray[np.float64]:
+        """Read the values (B,) in [0, 1] of samples (B, C, T, h, w)."""
+        raw = frames.extract_value(sampled[:, :, self.config.layout.value])
+        return frames.value_to_unit(raw).double().cpu().numpy()
+
+    def proprio_of(self, sampled: Tensor) -> NDArray[np.float64]:
+        """Read the predicted future proprioception (B, P) in robot units of samples (B, C, T, h, w)."""
+        vector = frames.untile(sampled[:, :, self.config.layout.future_proprio], self.config.proprio_dim)
+        return self.statistics.unnormalize_proprio(vector.cpu().numpy())
+
+    # Parts -------------------------------------------------------------------------------------------------------
+
     def _proposals(self, sampled: Tensor, seeds: tuple[int, ...]) -> Proposals:
         config, layout = self.config, self.config.layout
         action_frame = sampled[:, :, layout.action]
         normalised = frames.extract_actions(action_frame, config.horizon, config.action_dim)
-        future_proprio = frames.untile(sampled[:, :, layout.future_proprio], config.proprio_dim)
         spread = frames.spread(action_frame, config.horizon * config.action_dim).mean(-1)
         return Proposals(
             actions=self.statistics.unnormalize_actions(normalised.cpu().numpy()),
-            values=self._values(sampled),
-            future_proprio=self.statistics.unnormalize_proprio(future_proprio.cpu().numpy()),
+            values=self.values_of(sampled),
+            future_proprio=self.proprio_of(sampled),
             spread=spread.double().cpu().numpy(),
             latents=sampled,
             seeds=seeds,
         )
 
-    def _values(self, sampled: Tensor) -> NDArray[np.float64]:
-        raw = frames.extract_value(sampled[:, :, self.config.layout.value])
-        return frames.value_to_unit(raw).double().cpu().numpy()
+    def _fitting_batch(self) -> int:
+        if self.device.type != "cpu":
+            return self.max_batch
+        _, frame_count, height, width = self.config.latent_shape
+        tokens = frame_count * height * width // self.config.transformer.patch_spatial**2
+        size = torch.finfo(self.network.dtype).bits // 8
+        fitting = samples_in_memory(tokens, self.config.transformer.model_channels, size)
+        return self.max_batch if fitting is None else min(self.max_batch, fitting)
 
     def _scene(self, observation: Observation | Scene) -> Scene:
         return observation if isinstance(observation, Scene) else self.encode(observation)

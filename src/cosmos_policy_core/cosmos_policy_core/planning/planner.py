@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cosmos_policy_core.errors import ModelError, SamplingStopped
 from cosmos_policy_core.model.observation import Observation
-from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.planning.best_of_n import choose
+from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
+from cosmos_policy_core.planning.best_of_n import choose, choose_so_far
+from cosmos_policy_core.planning.budget import Budget
+from cosmos_policy_core.planning.compatibility import check_world
+from cosmos_policy_core.planning.presets import DEFAULT, PlannerSettings
+from cosmos_policy_core.planning.scoring import Scoring
+from cosmos_policy_core.planning.tree import Tree, search
+
+
+class Completed(str, Enum):
+    """How far a plan got before its time was up."""
+
+    DIRECT = "direct"
+    """The policy's own chunk; nothing was compared."""
+    PARTLY_VALUED = "partly_valued"
+    """Candidates were compared by the values known so far."""
+    DECIDED = "decided"
+    """The choice is the one that all values lead to."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """A decision and what it rests on.
 
-    actions: (K, A) the chosen chunk in robot units. candidates: (n, K, A). values: (n, futures, members), empty when
-    nothing was imagined. candidate_values: (n,). stages: seconds of wall time per stage.
+    actions: (K, A) the chosen chunk in robot units. candidates: (n, K, A). values: (n, futures, members), NaN where
+    not evaluated, empty when nothing was imagined. candidate_values: (n,) aggregated known values. stages: seconds of
+    wall time per stage. completed: how far it got. spent, saved: value predictions made and left out. tree: the
+    imagined states, when looking further ahead than one chunk. images: (cameras, S, S, 3) uint8, the chosen
+    candidate's first imagined future, on request.
     """
 
     actions: NDArray[np.float64]
@@ -29,6 +51,11 @@ class Plan:
     values: NDArray[np.float64]
     seeds: tuple[int, ...]
     stages: dict[str, float] = field(default_factory=dict)
+    completed: Completed = Completed.DECIDED
+    spent: int = 0
+    saved: int = 0
+    tree: Tree | None = None
+    images: NDArray[np.uint8] | None = None
 
 
 class Planner(Protocol):
@@ -51,49 +78,129 @@ class Direct:
     policy: CosmosPolicy
     steps: int | None = None
 
-    def decide(self, observation: Observation, seed: int) -> Plan:
-        """Sample one chunk."""
-        watch = _Watch()
+    def decide(self, observation: Observation, seed: int, *, budget: Budget | None = None) -> Plan:
+        """Sample one chunk; there is nothing less to fall back to, so only cancelling stops it.
+
+        Raises:
+            PlanCancelled: by the budget.
+        """
+        budget, watch = budget or Budget(), _Watch()
         scene = self.policy.encode(observation)
         watch.lap("encode")
-        proposals = self.policy.propose(scene, 1, seeds=[seed], steps=self.steps)
+        proposals = _propose_first(self.policy, scene, seed, self.steps, budget)
         watch.lap("propose")
-        return Plan(
-            actions=proposals.actions[0],
-            chosen=0,
-            candidates=proposals.actions,
-            candidate_values=proposals.values,
-            values=np.empty((1, 0, 0)),
-            seeds=proposals.seeds,
-            stages=watch.laps,
-        )
+        return _direct(proposals, watch)
 
 
-@dataclass(frozen=True)
 class BestOfN:
-    """Propose n chunks, imagine and value each with an ensemble, run the best (paper section 4.3)."""
+    """Propose n chunks, imagine and value each with an ensemble, run the best (paper section 4.3).
 
-    policy: CosmosPolicy
-    world: CosmosPolicy
-    n: int = 8
-    futures: int = 3
-    values: int = 5
-    aggregate: str = "majority_mean"
-    steps: int | None = None
+    Args:
+        settings: a preset, see `presets`; the arguments before it, where given, replace its fields.
 
-    def decide(self, observation: Observation, seed: int) -> Plan:
-        """Plan once; one encode per model, whatever the number of candidates."""
-        watch = _Watch()
+    Raises:
+        ContractError: the planning checkpoint was trained for another robot, or reads other numbers.
+        ConfigurationError: settings that make no sense.
+    """
+
+    def __init__(
+        self,
+        policy: CosmosPolicy,
+        world: CosmosPolicy,
+        n: int | None = None,
+        futures: int | None = None,
+        values: int | None = None,
+        aggregate: str | None = None,
+        steps: int | None = None,
+        settings: PlannerSettings = DEFAULT,
+    ) -> None:
+        given = {"n": n, "futures": futures, "values": values, "aggregate": aggregate, "action_steps": steps}
+        self.settings = dataclasses.replace(settings, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        check_world(policy, world, self.settings)
+        self.policy, self.world = policy, world
+
+    def decide(
+        self, observation: Observation, seed: int, *, budget: Budget | None = None, images: bool = False
+    ) -> Plan:
+        """Plan once; one encode per model, whatever the number of candidates.
+
+        Args:
+            budget: time and cancellation. When time is up the best supported choice so far is returned; at worst the
+                policy's own chunk, which is always made.
+            images: decode the chosen candidate's first imagined future.
+
+        Raises:
+            PlanCancelled: by the budget, within one denoising step.
+            ModelError: the network returned numbers that are not finite, or all candidates failed.
+        """
+        budget, watch = budget or Budget(), _Watch()
         scene = self.policy.encode(observation)
         imagined_scene = scene if self.world is self.policy else self.world.encode(observation)
         watch.lap("encode")
-        proposals = self.policy.propose(scene, self.n, seeds=candidate_seeds(seed, self.n), steps=self.steps)
+        proposals = self._propose(scene, seed, budget)
         watch.lap("propose")
-        futures = self.world.imagine(imagined_scene, proposals, self.futures)
-        watch.lap("imagine")
-        values = self.world.evaluate(imagined_scene, futures, self.values)
-        watch.lap("evaluate")
-        decision = choose(values, self.aggregate)
+        if len(proposals.seeds) < self.settings.n:
+            return _direct(proposals, watch)
+        if self.settings.depth > 1:
+            return self._look_ahead(scene, imagined_scene, proposals, budget, watch)
+        scoring = Scoring(self.world, imagined_scene, proposals, self.settings, budget)
+        certain = scoring.run()
+        watch.laps |= scoring.seconds
+        watch.skip()
+        plan = self._chosen(scoring, certain, watch)
+        if images and (plan.chosen, 0) in scoring.futures:
+            first = scoring.futures[plan.chosen, 0][None]
+            plan = dataclasses.replace(plan, images=self.world.decode(first, imagined_scene)[0])
+            watch.lap("decode")
+        return plan
+
+    def _propose(self, scene: Scene, seed: int, budget: Budget) -> Proposals:
+        """Sample the candidates; against the clock the policy's own first, which no deadline interrupts."""
+        seeds, steps = candidate_seeds(seed, self.settings.n), self.settings.action_steps
+        if not budget.limited:
+            try:
+                return self.policy.propose(scene, len(seeds), seeds, steps, budget.cancel_wanted)
+            except SamplingStopped:
+                budget.check()
+                raise
+        first = _propose_first(self.policy, scene, seed, steps, budget)
+        if len(seeds) == 1 or budget.is_over():
+            budget.check()
+            return first
+        try:
+            return first.joined(self.policy.propose(scene, len(seeds) - 1, seeds[1:], steps, budget.is_over))
+        except SamplingStopped:
+            budget.check()
+            return first
+
+    def _chosen(self, scoring: Scoring, certain: bool, watch: _Watch) -> Plan:
+        proposals, settings = scoring.proposals, self.settings
+        decision = choose_so_far(scoring.values, scoring.known, settings.aggregate, settings.threshold)
+        completed = Completed.DECIDED if certain else Completed.PARTLY_VALUED
+        return Plan(
+            actions=proposals.actions[decision.index],
+            chosen=decision.index,
+            candidates=proposals.actions,
+            candidate_values=decision.candidate_values,
+            values=scoring.values,
+            seeds=proposals.seeds,
+            stages=watch.laps,
+            completed=completed if scoring.spent else Completed.DIRECT,
+            spent=scoring.spent,
+            saved=scoring.saved,
+        )
+
+    def _look_ahead(
+        self, scene: Scene, imagined_scene: Scene, proposals: Proposals, budget: Budget, watch: _Watch
+    ) -> Plan:
+        settings = self.settings
+        tree = search(self.policy, self.world, imagined_scene, proposals, settings, budget, scene)
+        watch.lap("search")
+        if not tree.nodes:
+            return _direct(proposals, watch)
+        reached = tree.nodes[-1].depth
+        values = tree.values(len(proposals.seeds), reached, settings.depth_values == "average")
+        decision = choose(values, settings.aggregate, settings.threshold)
         return Plan(
             actions=proposals.actions[decision.index],
             chosen=decision.index,
@@ -102,7 +209,34 @@ class BestOfN:
             values=values,
             seeds=proposals.seeds,
             stages=watch.laps,
+            completed=Completed.DECIDED if reached == settings.depth else Completed.PARTLY_VALUED,
+            spent=sum(node.values.size for node in tree.nodes),
+            tree=tree,
         )
+
+
+def _propose_first(policy: CosmosPolicy, scene: Scene, seed: int, steps: int | None, budget: Budget) -> Proposals:
+    try:
+        return policy.propose(scene, 1, [seed], steps, budget.cancel_wanted)
+    except SamplingStopped:
+        budget.check()
+        raise
+
+
+def _direct(proposals: Proposals, watch: _Watch) -> Plan:
+    """Run the first chunk: nothing was compared."""
+    if not len(proposals.actions):
+        raise ModelError("there is no chunk to choose from. Ask the policy for at least one.")
+    return Plan(
+        actions=proposals.actions[0],
+        chosen=0,
+        candidates=proposals.actions,
+        candidate_values=proposals.values,
+        values=np.empty((len(proposals.seeds), 0, 0)),
+        seeds=proposals.seeds,
+        stages=watch.laps,
+        completed=Completed.DIRECT,
+    )
 
 
 class _Watch:
@@ -114,3 +248,6 @@ class _Watch:
         now = time.perf_counter()
         self.laps[name] = now - self._last
         self._last = now
+
+    def skip(self) -> None:
+        self._last = time.perf_counter()
