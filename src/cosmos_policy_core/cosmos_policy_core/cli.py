@@ -16,6 +16,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a policy on recorded episodes"),
     "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
     "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
+    "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
+    "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
+    "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
     "bench": ("bench", "measure the speed of model, planner or control"),
 }
 
@@ -49,7 +52,7 @@ def available() -> list[str]:
 
 def usage() -> str:
     """Say what there is."""
-    lines = [f"  {word:<17} {COMMANDS[word][1]}" for word in available()]
+    lines = [f"  {word:<18} {COMMANDS[word][1]}" for word in available()]
     return "\n".join(["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for its options)", "", *lines])
 
 
