@@ -68,7 +68,7 @@ def check_identity(bus: Bus, settings: ArmSettings) -> None:
 
 
 def check_health(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
-    """Make sure no motor has shut down; one that has is restarted, which makes it no limper than it is."""
+    """Make sure no motor has shut down; a limp one is restarted, which makes it no limper."""
     for motor in settings.motors:
         status = bus.read(motor.id, "hardware_error_status")
         if not status:
@@ -76,6 +76,10 @@ def check_health(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
         problem = f"{settings.device}: motor {motor.id} ({motor.joint}) reports {describe_hardware_error(status)}"
         if not settings.reboot_faulty_motors:
             raise MotorError(f"{problem}. Remove the cause, then restart it: reboot_faulty_motors: true.")
+        if bus.read(motor.id, "torque_enable"):
+            raise MotorError(
+                f"{problem}, and still holds its joint. Support the arm, remove the cause, switch its power off and on."
+            )
         warn(f"{problem}; restarting it.")
         restart(bus, motor.id)
         status = bus.read(motor.id, "hardware_error_status")

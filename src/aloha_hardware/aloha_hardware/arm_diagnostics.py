@@ -18,7 +18,10 @@ BAD_SHARE = 0.01  # of the instructions that needed a second try
 
 
 def report(loop: ArmLoop, before: BusCounts) -> list[DiagnosticStatus]:
-    """Sum up bus, motors and commands of an arm since the counts of the last report."""
+    """Sum up bus, motors and commands of an arm since the counts of the last report.
+
+    Takes no lock: the loop must not wait for statistics.
+    """
     return [_bus(loop, before), _motors(loop), _commands(loop)]
 
 
@@ -46,22 +49,21 @@ def _bus(loop: ArmLoop, before: BusCounts) -> DiagnosticStatus:
         "stale": str(loop.stale).lower(),
         "overruns": str(timing.overruns),
     }
-    for name, series in (("period_error", timing.errors), ("cycle", timing.work)):
-        for label, quantile in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
-            values[f"{name}_{label}_ms"] = f"{1e3 * timing.share(series, quantile):.2f}"
+    values |= {name: f"{value:.2f}" for name, value in timing.summary().items()}
     return _status(loop.arm.settings.arm, "bus", level, message, values)
 
 
 def _motors(loop: ArmLoop) -> DiagnosticStatus:
     arm, level, message = loop.arm, OK, "healthy"
-    hot = [ident for ident, health in arm.health.items() if health.temperature > arm.settings.temperature_warning]
+    hot = [ident for ident, health in dict(arm.health).items() if health.temperature > arm.settings.temperature_warning]
     if hot:
         level, message = WARN, f"{', '.join(map(arm.name, hot))} hot. Let the arm rest"
+    stops = dict(loop.setpoints.stops)
     for stop in ("motors", "torque"):
-        if stop in loop.setpoints.stops:
-            level, message = ERROR, loop.setpoints.stops[stop]
+        if stop in stops:
+            level, message = ERROR, stops[stop]
     values = {}
-    for ident, health in sorted(arm.health.items()):
+    for ident, health in sorted(dict(arm.health).items()):
         values[f"{arm.name(ident)} temperature_c"] = f"{health.temperature:.0f}"
         values[f"{arm.name(ident)} voltage_v"] = f"{health.voltage:.1f}"
     return _status(arm.settings.arm, "motors", level, message, values)

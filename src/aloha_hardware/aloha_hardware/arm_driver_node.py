@@ -60,6 +60,7 @@ class ArmDriverNode(ManagedNode):
         self._partner_faults: dict[str, str] = {}
         self._complaints: dict[str, float] = {}
         self._counts = BusCounts()
+        self._told = ""
         self._message = JointState(name=[*self.settings.joint_names, *FINGERS])
         self._message.header.frame_id = f"{self.settings.arm}/base_link"
         self._open_interfaces()
@@ -141,10 +142,15 @@ class ArmDriverNode(ManagedNode):
         self._stale.publish(Bool(data=loop.stale))
 
     def _publish_fault(self, text: str) -> None:
-        if text and text != getattr(self, "_told", "") and self._loop is not None:
+        text = self._spelled_out(text)
+        if text and text != self._told and self._loop is not None:
             self.get_logger().error(f"{self.settings.arm}: {text}.")
         self._told = text
         self._fault.publish(String(data=text))
+
+    def _spelled_out(self, text: str) -> str:
+        """Name services so that they can be called as they stand."""
+        return text.replace("~/", f"{self.get_fully_qualified_name()}/")
 
     # Topics --------------------------------------------------------------------------------------------------------
 
@@ -165,7 +171,9 @@ class ArmDriverNode(ManagedNode):
         kind, now = reason.split(" ", 1)[0], time.monotonic()
         if now - self._complaints.get(kind, -1e9) > 1.0:
             self._complaints[kind] = now
-            self.get_logger().error(f"{self.settings.arm}: command refused, the arm holds: {reason}.")
+            self.get_logger().error(
+                f"{self.settings.arm}: command refused, the arm holds: {self._spelled_out(reason)}."
+            )
 
     def _on_stop(self, message: Bool) -> None:
         if message.data != self._stopped:
@@ -198,8 +206,7 @@ class ArmDriverNode(ManagedNode):
         if loop is None:
             status = arm_diagnostics.inactive(self.settings.arm, self.state)
         else:
-            with self._lock:
-                status = arm_diagnostics.report(loop, self._counts)
+            status = arm_diagnostics.report(loop, self._counts)
             self._counts = replace(loop.arm.bus.counts)
             if loop.defect:
                 self.get_logger().fatal(loop.defect)
@@ -215,8 +222,8 @@ class ArmDriverNode(ManagedNode):
         try:
             response.message, response.success = action(request), True
         except HardwareError as error:
-            response.message, response.success = str(error), False
-            self.get_logger().warning(str(error))
+            response.message, response.success = self._spelled_out(str(error)), False
+            self.get_logger().warning(response.message)
         return response
 
     @property

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aloha_hardware.arm import Arm, Reading
-from aloha_hardware.errors import HardwareError, PortError
+from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
 from aloha_hardware.setpoints import Setpoints
 
 EXAMINE_EVERY = 10  # cycles
@@ -43,10 +43,14 @@ class Timing:
     overruns: int = 0
     incomplete: int = 0
 
-    def share(self, values: deque[float], quantile: float) -> float:
-        """Return a quantile of the recorded times [s]; 0 before the first."""
-        ordered = sorted(values)
-        return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))] if ordered else 0.0
+    def summary(self) -> dict[str, float]:
+        """Return median, 99th percentile and maximum of period error and work per cycle [ms]."""
+        found = {}
+        for name, values in (("period_error", self.errors), ("cycle", self.work)):
+            ordered = sorted(values.copy()) or [0.0]  # the loop goes on appending
+            for label, quantile in (("p50", 0.5), ("p99", 0.99), ("max", 1.0)):
+                found[f"{name}_{label}_ms"] = 1e3 * ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]
+        return found
 
 
 @dataclass
@@ -150,12 +154,23 @@ class ArmLoop:
         with self.lock:
             self.setpoints.measured[:] = reading.position
             silent = BUS in self.setpoints.stops
-        if silent and not self._missed:
-            self.arm.resume()
-            with self.lock:
-                self.setpoints.hold(reading.position)
-            self._lift(BUS)
+        if silent and not self._missed and reading.stamp >= self._retry_at:
+            self._return(reading)
         self._listener.on_reading(reading)
+
+    def _return(self, reading: Reading) -> None:
+        """Take the arm back after a silence, where it is now."""
+        self._retry_at = reading.stamp + RECONNECT_EVERY
+        try:
+            self.arm.resume()
+        except BusError:
+            return
+        except MotorError as error:
+            self._raise(MOTORS, str(error))
+            return
+        with self.lock:
+            self.setpoints.hold(reading.position)
+        self._lift(BUS)
 
     def _miss(self, now: float) -> None:
         if now - self._heard_at <= self.arm.settings.bus_timeout:
