@@ -47,6 +47,10 @@ class Graph:
     waited_for: set[str] = field(default_factory=set)
     first_outcome: TaskOutcome | None = None
 
+    def waits_for(self, what: str) -> bool:
+        """Whether the first task ever said that it waits for something."""
+        return any(what in reason for reason in tuple(self.waited_for))
+
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -62,7 +66,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def graph(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Graph]:
-    """Bring the graph up in the unlikely order: the task comes first, then those who work on it, then the robot."""
+    """Bring the graph up in the unlikely order: the task comes first, then the policy, then the robot."""
     logs = tmp_path_factory.mktemp("logs")
     contract = Embodiment.load("aloha_sim")
     arguments = {"checkpoint": str(checkpoint), "device": "cpu", "candidates": "2", "futures": "1", "values": "2"}
@@ -76,8 +80,10 @@ def graph(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             commander.wait_for_planner(60.0)
             task = threading.Thread(target=_send_first_task, args=(graph,), daemon=True)
             task.start()
-            _until(lambda: bool(graph.waited_for))
-            graph.parts.append(Processes(arguments, ["policy", "sim"], patient, logs / "second.log"))
+            _until(lambda: graph.waits_for("/policy/propose_chunks: not there yet"))
+            graph.parts.append(Processes(arguments, ["policy"], patient, logs / "second.log"))
+            _until(lambda: graph.waits_for("waiting for /cam_high/image_raw: no frame yet"))
+            graph.parts.append(Processes(arguments, ["sim"], patient, logs / "third.log"))
             task.join(90.0)
             yield graph
         finally:
@@ -110,7 +116,8 @@ def reset(graph: Graph) -> Graph:
 def test_nodes_may_start_in_any_order_and_the_task_says_whom_it_waits_for(graph: Graph) -> None:
     assert graph.first_outcome is not None, "\n".join(part.log for part in graph.parts)
     assert graph.first_outcome.termination == RunTask.Result.BUDGET_SPENT, graph.first_outcome.message
-    assert any("waiting for /cam_high/image_raw: no frame yet" in reason for reason in graph.waited_for)
+    assert graph.waits_for("/policy/propose_chunks: not there yet")
+    assert graph.waits_for("waiting for /cam_high/image_raw: no frame yet")
     assert graph.first_outcome.chunks_executed == 1
 
 

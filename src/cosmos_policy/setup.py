@@ -21,7 +21,7 @@ setup(
         ("bin", ["bin/cosmos-policy-launch"]),
     ],
     python_requires=">=3.10",
-    install_requires=["honcho", "numpy", "PyYAML", "rich"],
+    install_requires=["av", "honcho", "matplotlib", "numpy", "Pillow", "PyYAML", "rich", "safetensors"],
     zip_safe=False,
     maintainer="cosmos_policy maintainers",
     maintainer_email="maintainers@cosmos-policy.invalid",

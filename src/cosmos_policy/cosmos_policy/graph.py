@@ -157,5 +157,6 @@ def _executor(chosen: Mapping[str, Any]) -> NodeSpec:
         "cosmos_policy",
         "chunk_executor_node",
         "chunk_executor",
-        parameters={"embodiment": chosen["embodiment"], "use_sim_time": True},
+        # The arms rest while a plan is made, and a plan on a slow CPU takes its time.
+        parameters={"embodiment": chosen["embodiment"], "max_observation_age": 30.0, "use_sim_time": True},
     )

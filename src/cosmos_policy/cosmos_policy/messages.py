@@ -87,7 +87,8 @@ def check_observation(message: ObservationMessage, contract: Embodiment) -> None
         )
     if len(message.proprio) != contract.proprio_dim or not np.isfinite(message.proprio).all():
         raise ObservationError(
-            f"proprioception must be {contract.proprio_dim} finite numbers; got {list(message.proprio)}. Check the joint states."
+            f"proprioception must be {contract.proprio_dim} finite numbers; got {list(message.proprio)}. "
+            "Check the joint states."
         )
 
 

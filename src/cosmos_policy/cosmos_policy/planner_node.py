@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.action import ActionClient, ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.subscription import Subscription
 from std_msgs.msg import Bool
 
 from cosmos_policy import emergency_stop
@@ -48,6 +50,7 @@ class PlannerNode(ManagedNode):
         self._situation = Situation(closing=True)
         self._success = SuccessWatch()
         self._turn = threading.Lock()
+        self._met: set[Any] = set()
         self._stop_stamp = 0
         self._observations: ObservationBuffer | None = None
         self._sensors, self._answers = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
@@ -132,8 +135,14 @@ class PlannerNode(ManagedNode):
     def _client(self, kind: type, name: str) -> Any:
         return self.create_client(kind, name, callback_group=self._answers)
 
-    def _listen(self, topic: str, take: Callable[..., None]) -> None:
-        self.create_subscription(Bool, topic, take, LATCHED, callback_group=self._sensors)
+    def _listen(self, topic: str, take: Callable[[Bool, dict[str, Any]], None]) -> None:
+        tells_when_sent = hasattr(Subscription, "CallbackType")  # not on Humble, where the arrival has to do
+
+        def take_now(message: Bool) -> None:
+            take(message, {"source_timestamp": time.time_ns()})
+
+        callback = take if tells_when_sent else take_now
+        self.create_subscription(Bool, topic, callback, LATCHED, callback_group=self._sensors)
 
     def _links(self, observations: ObservationBuffer) -> Links:
         return Links(
@@ -147,6 +156,7 @@ class PlannerNode(ManagedNode):
             scorers=self._scorers,
             executor=self._executor_client,
             publish_report=self._reports.publish,
+            met=self._met,
         )
 
     def _on_stop(self, message: Bool, info: dict[str, Any]) -> None:

@@ -55,11 +55,12 @@ class PolicyQueries:
         response = ProposeChunks.Response()
         status = type(response)
         try:
-            if request.n < 1 or len(request.seeds) not in (0, request.n):
+            if request.n == 0:  # asks whether we are here
+                return response
+            if len(request.seeds) not in (0, request.n):
                 raise BadRequest(
                     status.BAD_OBSERVATION,
-                    f"n is {request.n} with {len(request.seeds)} seed(s). Ask for at least one chunk, "
-                    "with one seed each or none.",
+                    f"seeds: {len(request.seeds)} for {request.n} chunk(s). Give one seed each, or none.",
                 )
             clock = _Stages(response.stages)
             scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))
@@ -84,11 +85,12 @@ class PolicyQueries:
         response = ScoreChunks.Response(checkpoint_id=self._policy.identity)
         status = type(response)
         try:
-            if request.futures < 1 or request.values < 1 or not request.chunks:
+            if not request.chunks:  # asks whether we are here
+                return response
+            if request.futures < 1 or request.values < 1:
                 raise BadRequest(
                     status.BAD_CHUNK,
-                    f"{len(request.chunks)} chunk(s), {request.futures} future(s), {request.values} value(s). "
-                    "Ask for at least one of each.",
+                    f"{request.futures} future(s) and {request.values} value(s). Ask for at least one of each.",
                 )
             clock, n = _Stages(response.stages), len(request.chunks)
             scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))

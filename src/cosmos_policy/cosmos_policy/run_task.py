@@ -30,6 +30,7 @@ from cosmos_policy.messages import constant_name
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 
+SETTLING = 0.3  # [s]
 ANSWER_TIMEOUT = 10.0  # [s] for short questions: acceptance, cancellation
 
 
@@ -102,12 +103,12 @@ class Commander:
 
     def wait_for_planner(self, timeout: float = 60.0) -> None:
         """Wait until /run_task is served; raises NoAnswer when it is not within `timeout` [s]."""
-        if not self._task.wait_for_server(timeout_sec=timeout):
+        if not _appears(self._task.server_is_ready, timeout):
             raise NoAnswer(f"/run_task: nobody serves it within {timeout:.0f} s. Start the planner and activate it.")
 
     def reset_cell(self, seed: int, task: str = "", timeout: float = 60.0) -> Scene:
         """Put the simulated cell to its start state; raises NoAnswer when it cannot."""
-        if not self._reset.wait_for_service(timeout_sec=timeout):
+        if not _appears(self._reset.service_is_ready, timeout):
             raise NoAnswer(f"/sim/reset: nobody serves it within {timeout:.0f} s. Start the graph with robot:=sim.")
         response = wait_for(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
         if not response.success:
@@ -175,6 +176,19 @@ class Commander:
     def _spin(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
+
+
+def _appears(ready: Callable[[], bool], timeout: float) -> bool:
+    """Wait for a server; one that just appeared gets a moment to know us as we know it, or its answer is lost."""
+    if ready():
+        return True
+    deadline = time.monotonic() + timeout
+    while not ready():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    time.sleep(SETTLING)
+    return True
 
 
 def wait_for(future: Any, timeout: float, name: str, check: Callable[[], None] | None = None) -> Any:

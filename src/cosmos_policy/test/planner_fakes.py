@@ -85,6 +85,7 @@ class FakePolicy(Node):
 
     def reset(self) -> None:
         """Answer well again."""
+        self.ready = True
         self.propose: Callable[[ProposeChunks.Request], ProposeChunks.Response] = self.propose_well
         self.score: Callable[[ScoreChunks.Request], ScoreChunks.Response] = self.score_well
         self.values = lambda candidate: 0.5
@@ -119,12 +120,21 @@ class FakePolicy(Node):
         return ScoreChunks.Response(scores=scores, stages=stages, checkpoint_id=f"{self.get_name()}@2")
 
     def _propose(self, request: ProposeChunks.Request, response: ProposeChunks.Response) -> ProposeChunks.Response:
+        if request.n == 0:
+            return ProposeChunks.Response(**self._readiness())
         self.proposals.append(request)
         return self.propose(request)
 
     def _score(self, request: ScoreChunks.Request, response: ScoreChunks.Response) -> ScoreChunks.Response:
+        if not request.chunks:
+            return ScoreChunks.Response(**self._readiness())
         self.scorings.append(request)
         return self.score(request)
+
+    def _readiness(self) -> dict[str, object]:
+        if self.ready:
+            return {}
+        return {"status": ProposeChunks.Response.NOT_READY, "message": f"{self.get_name()} is inactive."}
 
 
 class FakeExecutor(Node):

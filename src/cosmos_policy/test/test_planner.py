@@ -198,16 +198,26 @@ def test_a_policy_that_does_not_answer_ends_the_task(graph: FakeGraph, commander
     assert "no answer within 0.3 s" in outcome.message
 
 
-def test_a_policy_that_is_not_ready_is_asked_again(graph: FakeGraph, commander: Commander) -> None:
-    def not_ready_once(request: ProposeChunks.Request) -> ProposeChunks.Response:
-        graph.policy.propose = graph.policy.propose_well
-        return ProposeChunks.Response(status=ProposeChunks.Response.NOT_READY, message="policy is inactive.")
-
-    graph.policy.propose = not_ready_once
+def test_a_policy_that_is_not_ready_is_waited_for_before_the_robot_is_observed(
+    graph: FakeGraph, commander: Commander
+) -> None:
+    graph.policy.ready = False
     with graph.planner():
         task = Running(commander, max_chunks=1)
+        until(lambda: any("policy is inactive" in item.waiting_for for item in task.feedback))
+        assert not any(item.phase == Feedback.OBSERVING for item in task.feedback)
+        graph.policy.ready = True
         assert task.wait().termination == Result.BUDGET_SPENT
-    assert any("policy is inactive" in item.waiting_for for item in task.feedback)
+
+
+def test_a_policy_that_ceases_to_be_ready_ends_the_task(graph: FakeGraph, commander: Commander) -> None:
+    graph.policy.propose = lambda _: ProposeChunks.Response(
+        status=ProposeChunks.Response.NOT_READY, message="policy is inactive."
+    )
+    with graph.planner():
+        outcome = Running(commander).wait()
+    assert outcome.termination == Result.POLICY_FAILED
+    assert outcome.message == "/policy/propose_chunks: policy is inactive."
 
 
 def test_a_policy_that_is_not_there_is_waited_for_by_name(graph: FakeGraph, commander: Commander) -> None:
@@ -354,6 +364,15 @@ def test_scorers_share_the_candidates_and_the_best_of_all_wins(graph: FakeGraph,
     assert [chunk.candidate_id for chunk in graph.policy.scorings[0].chunks] == [0, 1]
     assert [chunk.candidate_id for chunk in graph.second_scorer.scorings[0].chunks] == [2, 3]
     assert graph.reports[0].chosen == 3
+
+
+def test_a_scorer_that_is_not_there_is_done_without(graph: FakeGraph, commander: Commander) -> None:
+    with graph.planner(scorers=["/nowhere", "/second_scorer"], server_timeout=0.5):
+        task = Running(commander, max_chunks=2)
+        task.wait()
+        until(lambda: len(graph.reports) == 2)
+    assert any("/nowhere/score_chunks" in item.waiting_for for item in task.feedback)
+    assert all(len(request.chunks) == 4 for request in graph.second_scorer.scorings)
 
 
 def test_a_scorer_that_fails_costs_its_candidates_only(graph: FakeGraph, commander: Commander) -> None:

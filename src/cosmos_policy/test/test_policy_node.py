@@ -188,10 +188,15 @@ def test_observations_that_do_not_fit_the_contract_are_refused(asker: Asker, obs
     assert "encoding is 'bgr8'" in refusal()
 
 
-def test_a_request_for_nothing_is_refused(asker: Asker, observation: Observation) -> None:
-    assert "at least one" in asker.propose(observation=observation, n=0).message
+def test_a_request_for_nothing_tells_that_the_node_is_ready(asker: Asker) -> None:
+    assert asker.propose(n=0).status == ProposeChunks.Response.OK
+    assert asker.score().status == ScoreChunks.Response.OK
+
+
+def test_counts_that_do_not_fit_are_refused(asker: Asker, observation: Observation) -> None:
+    chunks = asker.propose(observation=observation, n=1).chunks
     assert "one seed each" in asker.propose(observation=observation, n=2, seeds=[1]).message
-    assert asker.score(observation=observation, futures=1, values=1).status == ScoreChunks.Response.BAD_CHUNK
+    assert "at least one" in asker.score(observation=observation, chunks=chunks, futures=0, values=1).message
 
 
 def test_chunks_that_do_not_fit_the_contract_are_refused(asker: Asker, observation: Observation) -> None:

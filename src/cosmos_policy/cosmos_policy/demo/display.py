@@ -54,7 +54,7 @@ class Display:
         if self.stage != "running":
             return self.stage
         plan = history.plan
-        if history.phase_name == "executing" and plan is not None:
+        if history.phase_name == "executing" and plan is not None and plan.index == history.plan_index:
             return f"plan {plan.index}: executing candidate {plan.chosen} of {len(plan.values)}"
         return f"plan {history.plan_index}: {history.waiting_for or history.phase_name}"
 

@@ -56,6 +56,7 @@ class History:
     step: int = 0
     steps: int = 0
     waiting_for: str = ""
+    outcome: str = ""
     first_execution: float | None = None
     states: list[tuple[float, NDArray[np.float64]]] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -77,8 +78,8 @@ class History:
 
     @property
     def phase_name(self) -> str:
-        """The planner's phase in lower case."""
-        return constant_name(Feedback, self.phase).lower()
+        """The planner's phase in lower case, or how the task ended."""
+        return self.outcome or constant_name(Feedback, self.phase).lower()
 
     @property
     def plan(self) -> Plan | None:

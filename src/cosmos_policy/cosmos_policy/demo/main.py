@@ -70,12 +70,13 @@ def run_demo(options: argparse.Namespace, console: Console) -> Summary:
         commander = stack.enter_context(Commander("demo"))
         graph = None if options.attach else _bring_up(options, commander, files["log"], stack, display)
         check = _nothing if graph is None else graph.check
-        _wait(lambda: commander.planner_is_there and commander.cell_is_there, options.timeout, check)
+        _wait(lambda: _is_up(commander), options.timeout, check)
         display.say("resetting the cell")
         scene = commander.reset_cell(options.seed)
         recorder = Recorder(commander.node, contract, history, files["video"], f"{scene.instruction} ({title})")
         stack.callback(recorder.close)
         outcome = _run_task(commander, options, scene.instruction, history, display, check)
+        history.outcome = outcome.reason.lower().replace("_", " ")
         display.say("finishing the video")
         time.sleep(LINGER)
     draw_timeline(history, contract, files["timeline"], f"{scene.instruction}: {outcome.reason}, {title}")
@@ -111,6 +112,13 @@ def _bring_up(
         arguments[name] = value
     display.say("bringing the graph up: simulated cell, policy, planner, chunk executor")
     return stack.enter_context(GraphProcess(arguments, log))
+
+
+def _is_up(commander: Commander) -> bool:
+    """Whether cell, planner and policy are there; a checkpoint takes longest to load."""
+    if not (commander.planner_is_there and commander.cell_is_there):
+        return False
+    return any(name == "/policy/propose_chunks" for name, _ in commander.node.get_service_names_and_types())
 
 
 def _nothing() -> None:

@@ -64,7 +64,7 @@ def _draw_stages(axes: Axes, plans: list[Plan]) -> None:
 
 
 def _draw_joints(axes: Axes, history: History, contract: Embodiment) -> None:
-    axes.set_title("Measured joints (lines) and the chosen chunks (dashes)")
+    axes.set_title("Measured joints (lines) and the chosen chunks (dashes); grey: planning")
     axes.set_xlabel("node time since the first state [s]")
     axes.set_ylabel("rad; gripper 0 closed .. 1 open")
     axes.grid(alpha=0.3)
@@ -73,6 +73,8 @@ def _draw_joints(axes: Axes, history: History, contract: Embodiment) -> None:
     times = np.array([stamp for stamp, _ in history.states])
     traces = np.stack([state for _, state in history.states])
     shown = [k for k, name in enumerate(contract.joint_names) if name.rsplit("/", 1)[1] in SHOWN]
+    for plan in history.plans:
+        axes.axvspan(plan.made - times[0] - sum(plan.stages.values()), plan.made - times[0], color="0.92")
     for number, k in enumerate(shown):
         colour = f"C{number}"
         axes.plot(times - times[0], traces[:, k], color=colour, lw=1.4, label=contract.joint_names[k])

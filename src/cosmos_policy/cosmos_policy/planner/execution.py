@@ -27,7 +27,6 @@ class Execution:
 
     async def run(self, chunk: ActionChunk) -> None:
         client, name = self._links.executor, "/execute_chunk"
-        await self._session.server(client.server_is_ready, name, Result.EXECUTION_FAILED)
         self._session.show(Feedback.EXECUTING, step=0)
         request = ExecuteChunk.Goal(chunk=without_latent(chunk), steps=0, policy=ExecuteChunk.Goal.REJECT_IF_BUSY)
         sending = client.send_goal_async(request, feedback_callback=self._on_step)

@@ -41,6 +41,7 @@ class Planning:
         """
         feedback = self._session.feedback
         feedback.plan_index, feedback.candidate_values = plan_index, []
+        await self._meet()
         began = time.perf_counter()
         observation = await self._observe(at_rest)
         observed = time.perf_counter() - began
@@ -61,6 +62,13 @@ class Planning:
         self._links.publish_report(report)
         feedback.candidate_values, feedback.chosen = report.candidate_values, report.chosen
         return chunks[chosen]
+
+    async def _meet(self) -> None:
+        """Wait for all servers before observing, so that what is planned on is fresh."""
+        await self._session.meet(self._links.policy, ProposeChunks.Request(n=0), Result.POLICY_FAILED)
+        if self._settings.planner == "best_of_n":
+            await self._scorers.meet()
+        await self._session.server(self._links.executor.server_is_ready, "/execute_chunk", Result.EXECUTION_FAILED)
 
     async def _observe(self, at_rest: Time) -> Observation:
         self._session.show(Feedback.OBSERVING)

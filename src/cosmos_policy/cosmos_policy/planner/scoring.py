@@ -23,6 +23,25 @@ class Scorers:
         self._session = session
         self._links = session.links
         self._settings = session.settings
+        self._absent: set[Client] = set()
+
+    async def meet(self) -> None:
+        """Wait for the scorers; one that is not there costs nothing but its help, as long as there is another."""
+        problems: list[str] = []
+        for client in self._links.scorers:
+            if client in self._absent and not client.service_is_ready():
+                continue
+            try:
+                await self._session.meet(client, ScoreChunks.Request(), Result.SCORING_FAILED)
+                self._absent.discard(client)
+            except TaskEnd as end:
+                if end.termination != Result.SCORING_FAILED:
+                    raise
+                self._absent.add(client)
+                problems.append(str(end))
+                self._links.node.get_logger().warning(f"going on without a scorer: {end}")
+        if len(self._absent) == len(self._links.scorers):
+            raise TaskEnd(Result.SCORING_FAILED, " ".join(problems) or "no scorer is there any more.")
 
     async def score(self, observation: Observation, chunks: list[ActionChunk]) -> tuple[Scoring, int, float]:
         """Share the candidates among the scorers; one that fails costs its share, not the task.
@@ -34,7 +53,7 @@ class Scorers:
             TaskEnd: no scorer valued its share, or the task was interrupted.
         """
         self._session.show(Feedback.SCORING)
-        clients = self._links.scorers
+        clients = [client for client in self._links.scorers if client not in self._absent]
         shares = [[int(k) for k in share] for share in np.array_split(range(len(chunks)), len(clients))]
         tasks = [
             (share, self._start(client, observation, [chunks[k] for k in share]))

@@ -23,6 +23,10 @@ Result = RunTask.Result
 Feedback = RunTask.Feedback
 
 
+GREETING_TIMEOUT = 2.0  # [s] for an answer that costs nothing
+SETTLING = 0.3  # [s] until a server that just appeared knows us as we know it
+
+
 class TaskEnd(Exception):
     """Ends the task with one of RunTask's termination constants."""
 
@@ -53,6 +57,7 @@ class Links:
     scorers: tuple[Client, ...]
     executor: ActionClient
     publish_report: Callable[[PlanReport], None]
+    met: set[Client]
 
 
 class Session:
@@ -92,37 +97,62 @@ class Session:
         return " /task_success has been true since before the task. Reset the cell first."
 
     async def ask(self, client: Client, request: Any, phase: int, timeout: float, termination: int) -> Any:
-        """Call a service: wait for it to be there and ready, then for the answer, both bounded.
+        """Call a service that was met.
 
         Args:
             phase: what to show while the answer is awaited.
             timeout: wall time for the answer [s].
-            termination: how the task ends when there is none.
+            termination: how the task ends when there is none, or when the node is not ready any more.
         """
-        name = client.srv_name
+        self.show(phase)
+        response, problem = await self._call(client, request, timeout)
+        if response is not None and response.status == type(response).NOT_READY:
+            problem = str(response.message)
+        if problem:
+            self.links.met.discard(client)
+            raise TaskEnd(termination, f"{client.srv_name}: {problem}")
+        return response
+
+    async def meet(self, client: Client, greeting: Any, termination: int) -> None:
+        """Make sure that a service is there, hears us, is heard, and is ready; the first time and after it was gone.
+
+        The first answer of a service may be lost, because it does not know its new client yet. So the first
+        question is one that costs nothing, asked until it is answered.
+        """
+        if client in self.links.met and client.service_is_ready():
+            return
         deadline = time.monotonic() + self.settings.server_timeout
         while True:
-            await self.server(client.service_is_ready, name, termination)
-            self.show(phase)
-            answer = client.call_async(request)
-            answer.add_done_callback(self.links.pulse.wake)
-            try:
-                answered = await self.links.pulse.until(
-                    lambda: answer.done() or not client.service_is_ready(), timeout, self.check
-                )
-            finally:
-                client.remove_pending_request(answer)
-            if not answer.done():
-                what = f"gave no answer within {timeout} s" if not answered else "went away while answering"
-                raise TaskEnd(termination, f"{name}: the service {what}. Read its node's log.")
-            response = answer.result()
-            if response.status != type(response).NOT_READY or time.monotonic() > deadline:
-                return response
-            self.wait_for(f"{name}: {response.message}")
+            await self.server(client.service_is_ready, client.srv_name, termination)
+            response, problem = await self._call(client, greeting, GREETING_TIMEOUT)
+            if response is not None and response.status != type(response).NOT_READY:
+                self.links.met.add(client)
+                return
+            problem = f"{client.srv_name}: {problem or response.message}"
+            if time.monotonic() > deadline:
+                raise TaskEnd(termination, problem)
+            self.wait_for(problem)
             await self.links.pulse.until(lambda: False, 0.2, self.check)
+
+    async def _call(self, client: Client, request: Any, timeout: float) -> tuple[Any, str]:
+        """Call a service; return its response, or None and what went wrong."""
+        answer = client.call_async(request)
+        answer.add_done_callback(self.links.pulse.wake)
+        try:
+            in_time = await self.links.pulse.until(
+                lambda: answer.done() or not client.service_is_ready(), timeout, self.check
+            )
+        finally:
+            client.remove_pending_request(answer)
+        if answer.done():
+            return answer.result(), ""
+        what = "it went away while answering" if in_time else f"no answer within {timeout} s"
+        return None, f"{what}. Read its node's log."
 
     async def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
         """Wait for a server to appear; the task ends with `termination` when it does not."""
+        if ready():
+            return
 
         def there() -> bool:
             if ready():
@@ -133,6 +163,7 @@ class Session:
         limit = self.settings.server_timeout
         if not await self.links.pulse.until(there, limit, self.check):
             raise TaskEnd(termination, f"{name}: not there within {limit} s. Start its node, or activate it.")
+        await self.links.pulse.until(lambda: False, SETTLING, self.check)
 
     def show(self, phase: int, step: int = 0, steps: int = 0) -> None:
         """Show a phase to the client."""

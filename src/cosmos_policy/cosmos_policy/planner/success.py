@@ -32,7 +32,7 @@ class SuccessWatch:
         fresh = int(info["source_timestamp"]) >= self._began_ns
         if message.data and not self._latest and fresh:
             self._succeeded = True
-        self._left_over = self._left_over and message.data or (message.data and not fresh)
+        self._left_over = message.data and (self._left_over or not fresh)
         self._latest = message.data
 
     @property
