@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from episodes import make_episode
 
-from cosmos_policy_core.data.dataset import EpisodeDataset, Kind
+from cosmos_policy_core.data.dataset import PLANNING_MIX, POLICY_MIX, EpisodeDataset, Kind, Mix
+from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.returns import monte_carlo_returns
+from cosmos_policy_core.data.split import split_episodes
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import DatasetError, StatisticsError
@@ -74,3 +78,72 @@ def test_nothing_to_train_on_is_refused() -> None:
     flat = Statistics.of(np.zeros((2, 14)), np.zeros((2, 14)))
     with pytest.raises(StatisticsError, match="never change"):
         EpisodeDataset(DEMOS, [], flat, horizon=3)
+
+
+def large(failures: int = 6) -> EpisodeDataset:
+    demos = [bare(40, seed, success=True) for seed in range(5)]
+    rollouts = [bare(30, 10 + seed, success=seed >= failures) for seed in range(2 * failures)]
+    statistics = Statistics.of(np.concatenate([d.actions for d in demos]), np.concatenate([d.proprio for d in demos]))
+    return EpisodeDataset(demos, rollouts, statistics, horizon=3, demonstrations_are_rollouts=False)
+
+
+def bare(length: int, seed: int, *, success: bool) -> Episode:
+    """Make an episode without images."""
+    rng = np.random.default_rng(seed)
+    actions, proprio = (rng.uniform(-1, 1, (length, 14)).astype(np.float32) for _ in range(2))
+    return Episode(actions, proprio, {}, f"task {seed % 2}", success, float(success), seed)
+
+
+@pytest.mark.parametrize(("mix", "shares"), [(POLICY_MIX, (0.5, 0.25, 0.25)), (PLANNING_MIX, (0.1, 0.45, 0.45))])
+@pytest.mark.parametrize("stratified", [False, True])
+def test_the_published_mixes_hold_over_an_epoch(mix: Mix, shares: tuple[float, ...], stratified: bool) -> None:
+    rows = large().epoch(np.random.default_rng(0), mix.demonstrations, mix.successes, stratified=stratified)
+    found = [np.mean(rows[:, 0] == kind) for kind in Kind]
+    np.testing.assert_allclose(found, shares, atol=0.005 if stratified else 0.03)
+    assert found[0] == pytest.approx(shares[0], abs=0.005)  # only world model against value is left to chance
+    rollouts = rows[rows[:, 0] != Kind.POLICY]
+    assert np.mean(rollouts[:, 1] >= 5 + 6) == pytest.approx(0.5, abs=0.01)
+
+
+@pytest.mark.parametrize(("mix", "shares"), [(POLICY_MIX, (0.5, 0.25, 0.25)), (PLANNING_MIX, (0.1, 0.45, 0.45))])
+def test_every_batch_of_a_stratified_epoch_has_the_shares(mix: Mix, shares: tuple[float, ...]) -> None:
+    rows = large().epoch(np.random.default_rng(0), mix.demonstrations, mix.successes, stratified=True)
+    for batch in np.split(rows[: len(rows) // 20 * 20], len(rows) // 20):
+        counts = [np.sum(batch[:, 0] == kind) for kind in Kind]
+        # World-model and value samples each come from two pools, each give or take one.
+        assert all(abs(count - 20 * share) <= 2 for count, share in zip(counts, shares, strict=True))
+
+
+def test_a_stratified_epoch_holds_the_same_steps_as_the_published_one() -> None:
+    plain, even = (large().epoch(np.random.default_rng(1), stratified=stratified) for stratified in (False, True))
+    np.testing.assert_array_equal(*(np.sort(rows[:, 1] * 1000 + rows[:, 2]) for rows in (plain, even)))
+    assert not np.array_equal(even, large().epoch(np.random.default_rng(2), stratified=True))
+
+
+def test_partial_credit_keeps_its_scale_when_asked() -> None:
+    partial = make_episode(CONTRACT, length=5, seed=4, success=False, success_score=0.5)
+    values = [
+        EpisodeDataset(DEMOS, [partial], STATISTICS, 3, 1.0, absolute_scale=absolute).sample(Kind.VALUE, 2, 0).value
+        for absolute in (False, True)
+    ]
+    assert values == [1.0, 0.0]
+
+
+def test_a_split_is_drawn_by_seed_and_does_not_depend_on_the_order() -> None:
+    episodes = [replace(bare(3, seed, success=True), source=f"{seed:03d}") for seed in range(40)]
+    kept, held = split_episodes(episodes, 0.1, seed=1)
+    assert len(held) == 4 and {episodes[index].instruction for index in held} == {"task 0", "task 1"}
+    assert sorted(kept + held) == list(range(40))
+    backwards = split_episodes(episodes[::-1], 0.1, seed=1)[1]
+    assert {episodes[::-1][index].source for index in backwards} == {episodes[index].source for index in held}
+    assert split_episodes(episodes, 0.1, seed=2)[1] != held
+
+
+def test_a_small_task_still_has_a_validation_episode_and_a_lone_one_is_trained_on() -> None:
+    pair = [replace(bare(3, seed, success=True), source=str(seed), instruction="a") for seed in range(2)]
+    assert [len(part) for part in split_episodes(pair, 0.01, seed=0)] == [1, 1]
+    assert split_episodes(pair, 0.0, seed=0) == ([0, 1], [])
+    with pytest.raises(DatasetError, match="leave none to hold out"):
+        split_episodes(pair[:1], 0.5, seed=0)
+    with pytest.raises(DatasetError, match="Give one from 0 up to"):
+        split_episodes(pair, 1.0, seed=0)

@@ -15,7 +15,7 @@ from rich.table import Table
 from cosmos_policy_core.data.layouts import Split, read_folder
 from cosmos_policy_core.data.statistics import FILE_NAME, Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError, StatisticsError
+from cosmos_policy_core.errors import DatasetError
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         raise DatasetError(f"{options.folder}: none of {len(episodes)} episodes succeeded. Add demonstrations.")
     actions, proprio = (np.concatenate([getattr(demo, name) for demo in demos]) for name in ("actions", "proprio"))
     statistics = Statistics.of(actions, proprio).widened(options.smallest_range)
-    _refuse_constants(statistics, contract, options.folder)
+    statistics.require_spread(contract.action_names, proprio_names=contract.proprio_names)
     out = options.out or (options.folder if options.folder.is_dir() else options.folder.parent) / FILE_NAME
     out.parent.mkdir(parents=True, exist_ok=True)
     statistics.save(out)
@@ -70,17 +70,6 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         counts = {"demonstrations": len(demos), "steps": len(actions), "left_out": len(left_out)}
         print(json.dumps({"out": str(out), **counts, **lists}))
     return 0
-
-
-def _refuse_constants(statistics: Statistics, contract: Embodiment, folder: Path) -> None:
-    for kind, names in (("actions", contract.action_names), ("proprio", contract.proprio_names)):
-        span = getattr(statistics, f"{kind}_max") - getattr(statistics, f"{kind}_min")
-        constant = [names[index] for index in np.flatnonzero(span < 1e-6).tolist()]
-        if constant:
-            raise StatisticsError(
-                f"{folder}: {kind}: {', '.join(constant)} never change in the demonstrations, so they cannot be "
-                "normalised. Add demonstrations that move them, or give --smallest-range 0.05."
-            )
 
 
 def _table(statistics: Statistics, contract: Embodiment) -> Table:

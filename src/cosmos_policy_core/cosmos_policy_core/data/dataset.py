@@ -29,6 +29,18 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
+class Mix:
+    """Shares of an epoch: `demonstrations` of all samples, `successes` of the rollout samples."""
+
+    demonstrations: float
+    successes: float
+
+
+POLICY_MIX = Mix(0.5, 0.5)  # 50 % policy, 25 % world model, 25 % value
+PLANNING_MIX = Mix(0.1, 0.5)  # 10 / 45 / 45, for the model that imagines and values
+
+
+@dataclass(frozen=True)
 class Sample:
     """One training sample; numbers are float32, normalised to about [-1, 1].
 
@@ -76,7 +88,8 @@ class EpisodeDataset:
     ) -> None:
         if not demonstrations and not rollouts:
             raise DatasetError("no episodes. Collect some with `cosmos-policy collect-demos --out FOLDER`.")
-        statistics.require_spread([f"dimension {index}" for index in range(len(statistics.actions_min))])
+        widest = max(len(statistics.actions_min), len(statistics.proprio_min))
+        statistics.require_spread([f"dimension {index}" for index in range(widest)])
         self.episodes: list[Episode] = [*demonstrations, *rollouts]
         self.horizon, self.statistics = horizon, statistics
         demos = range(len(demonstrations))
@@ -92,29 +105,35 @@ class EpisodeDataset:
             for index, episode in enumerate(self.episodes)
         ]
 
-    def epoch(self, rng: np.random.Generator, p_demo: float = 0.5, p_success: float = 0.5) -> NDArray[np.int64]:
+    def epoch(
+        self, rng: np.random.Generator, p_demo: float = 0.5, p_success: float = 0.5, *, stratified: bool = False
+    ) -> NDArray[np.int64]:
         """Draw one shuffled epoch.
 
         Args:
             rng: draws the order, and for every rollout sample whether it teaches the world model or the value.
             p_demo: share of policy samples.
             p_success: share of successful rollouts among the others.
+            stratified: hold the shares in every batch, give or take one sample, and halve the rollout samples exactly;
+                False is the published sampler, where they hold only in expectation.
 
         Returns:
             (N, 3) rows of kind, episode, step.
         """
         sizes = (len(self.demonstrations), len(self.successes), len(self.failures))
         wanted = epoch_structure(*sizes, p_demo, p_success)
-        parts = []
+        parts: list[NDArray[Any]] = []
         for pool, count in zip((self.demonstrations, self.successes, self.failures), wanted[:3], strict=True):
             chosen = pool[np.arange(count) % max(len(pool), 1)]
             if pool is self.demonstrations:
                 kinds = np.full(count, Kind.POLICY)
+            elif stratified:
+                kinds = rng.permutation(np.resize([Kind.WORLD, Kind.VALUE], count))
             else:
                 kinds = np.where(rng.random(count) < 0.5, Kind.WORLD, Kind.VALUE)
-            parts.append(np.column_stack([kinds, chosen]))
-        rows = np.concatenate(parts).astype(np.int64)
-        return rows[rng.permutation(len(rows))]
+            rows = np.column_stack([kinds, chosen]).astype(np.int64)
+            parts += [rows[rows[:, 0] == kind] for kind in Kind] if stratified else [rows]
+        return _interleaved(parts, rng) if stratified else rng.permutation(np.concatenate(parts))
 
     def sample(self, kind: int, episode: int, step: int) -> Sample:
         """Assemble the numbers of one row of an epoch."""
@@ -138,6 +157,13 @@ class EpisodeDataset:
         """List every (episode, step) of some episodes: (N, 2)."""
         rows = [(episode, step) for episode in episodes for step in range(len(self.episodes[episode]))]
         return np.array(rows, dtype=np.int64).reshape(-1, 2)
+
+
+def _interleaved(parts: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Shuffle each part, then spread all evenly over the epoch, so that any stretch of it has the same shares."""
+    places = [(np.arange(len(part)) + rng.random()) / len(part) for part in parts if len(part)]
+    shuffled = [rng.permutation(part) for part in parts if len(part)]
+    return np.concatenate(shuffled)[np.argsort(np.concatenate(places), kind="stable")]
 
 
 def _reward(episode: Episode, is_demonstration: bool) -> float:

@@ -126,19 +126,24 @@ class Statistics:
         partial.write_text(json.dumps({key: value.tolist() for key, value in asdict(self).items()}, indent=1) + "\n")
         os.replace(partial, path)
 
-    def require_spread(self, names: Sequence[str], smallest: float = 1e-6) -> None:
+    def require_spread(
+        self, names: Sequence[str], smallest: float = 1e-6, *, proprio_names: Sequence[str] | None = None
+    ) -> None:
         """Refuse dimensions that never change: normalising them divides by zero.
 
+        Args:
+            names: of the action's entries, and of the proprioception's unless `proprio_names` are given.
+
         Raises:
-            StatisticsError: naming the dimensions by `names`.
+            StatisticsError: naming the dimensions.
         """
-        for kind in ("actions", "proprio"):
+        for kind, known in (("actions", names), ("proprio", names if proprio_names is None else proprio_names)):
             span = getattr(self, f"{kind}_max") - getattr(self, f"{kind}_min")
-            constant = [names[index] for index in np.flatnonzero(span < smallest).tolist()]
+            constant = [known[index] for index in np.flatnonzero(span < smallest).tolist()]
             if constant:
                 raise StatisticsError(
                     f"{kind}: {', '.join(constant)} never change in the demonstrations, so they cannot be normalised. "
-                    f"Add demonstrations that move them, or widen the statistics with `widened`."
+                    f"Add demonstrations that move them, or give a --smallest-range."
                 )
 
     def widened(self, span: float) -> Statistics:

@@ -145,7 +145,7 @@ def demonstration_statistics(episodes: Sequence[Episode], contract: Embodiment, 
     statistics = Statistics.of(
         np.concatenate([episode.actions for episode in good]), np.concatenate([episode.proprio for episode in good])
     ).widened(smallest_range)
-    statistics.require_spread(contract.joint_names)
+    statistics.require_spread(contract.action_names, proprio_names=contract.proprio_names)
     return statistics
 
 
