@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,8 @@ from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.policy import CosmosPolicy, Futures, Proposals, Scene
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.planning.aggregate import aggregate
+from cosmos_policy_core.planning.planner import BestOfN
+from cosmos_policy_core.planning.presets import REFERENCE
 
 INSTRUCTION = "the instruction of this case"
 
@@ -150,3 +153,24 @@ def test_values_of_state_and_action_match_the_reference(case: Case) -> None:
     if "out_ar_qvalue_members" in case:
         close(values, case["out_ar_qvalue_members"], atol=1e-5)
     close(aggregate(values, config["agg"]), case["out_ar_qvalue"], atol=1e-5)
+
+
+@cases("e2e")
+def test_the_reference_preset_values_a_candidate_like_the_reference(case: Case) -> None:
+    config = case.config
+    policy = policy_of(case, "future" if config["mask_vsp"] else "all")
+    settings = replace(
+        REFERENCE,
+        n=1,
+        futures=config["fs_ens"],
+        values=config["v_ens"],
+        aggregate=config["agg"],
+        action_steps=config["steps_action"],
+        future_steps=config["steps_fs"],
+        value_steps=config["steps_v"],
+    )
+    plan = BestOfN(policy, policy, settings=settings).decide(observation_of(case), config["seed"])
+    close(plan.actions, case["out_actions"], atol=1e-4)
+    close(plan.candidate_values[0], case["out_ar_value"], atol=1e-5)
+    if "out_ar_value_members" in case:
+        close(plan.values[0].ravel(), case["out_ar_value_members"], atol=1e-5)

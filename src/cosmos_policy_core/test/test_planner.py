@@ -1,0 +1,310 @@
+"""How a plan is made: presets, time, cancellation, looking ahead, and refusals."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from policies import observation, tiny_policy
+
+from cosmos_policy_core.errors import ConfigurationError, ContractError, PlanCancelled
+from cosmos_policy_core.evaluation.serial import decide_serially
+from cosmos_policy_core.model.ensembles import member_seed
+from cosmos_policy_core.model.policy import CosmosPolicy, Futures
+from cosmos_policy_core.planning.aggregate import SCHEMES
+from cosmos_policy_core.planning.budget import Budget
+from cosmos_policy_core.planning.planner import BestOfN, Completed, Direct, Plan
+from cosmos_policy_core.planning.presets import (
+    DEFAULT,
+    REFERENCE,
+    PlannerSettings,
+    preset,
+    success_threshold,
+)
+
+SMALL = dataclasses.replace(REFERENCE, n=3, futures=2, values=3, action_steps=3, future_steps=3, value_steps=3)
+
+
+@pytest.fixture(scope="module")
+def policy() -> CosmosPolicy:
+    return tiny_policy()
+
+
+class Calls:
+    """Count network calls; after `most` of them `asked` says stop."""
+
+    def __init__(self, policy: CosmosPolicy, most: int | None = None) -> None:
+        self.policy, self.most, self.count = policy, most, 0
+
+    def __enter__(self) -> Calls:
+        forward = self.policy.network.forward
+
+        def counting(*args: Any, **kwargs: Any) -> Any:
+            self.count += 1
+            return forward(*args, **kwargs)
+
+        self.policy.network.forward = counting  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        del self.policy.network.forward
+
+    def remaining(self) -> float:
+        """A clock on which every network call takes one second."""
+        assert self.most is not None
+        return float(self.most - self.count)
+
+    def spent(self) -> bool:
+        return self.most is not None and self.count >= self.most
+
+
+def test_the_reference_preset_is_the_published_planner() -> None:
+    assert (REFERENCE.n, REFERENCE.futures, REFERENCE.values) == (8, 3, 5)
+    assert (REFERENCE.action_steps, REFERENCE.future_steps, REFERENCE.value_steps) == (10, 5, 5)
+    assert (REFERENCE.aggregate, REFERENCE.threshold, REFERENCE.depth) == ("majority_mean", 0.05, 1)
+    assert REFERENCE.seeds == "reference"
+    assert not REFERENCE.retile
+    assert preset("default") is DEFAULT
+
+
+def test_a_batched_reference_plan_equals_the_one_made_one_by_one(policy: CosmosPolicy) -> None:
+    planner = BestOfN(policy, policy, settings=SMALL)
+    plan = planner.decide(observation(policy), seed=195)
+    np.testing.assert_allclose(plan.values, decide_serially(planner, observation(policy), 195), atol=2e-5)
+    assert (plan.spent, plan.saved, plan.completed) == (18, 0, Completed.DECIDED)
+
+
+def test_published_seeds_share_noise_between_neighbours_and_default_ones_do_not(policy: CosmosPolicy) -> None:
+    same = dataclasses.replace(SMALL, n=2, futures=3)
+    seen = {}
+    for mode in ("reference", "independent"):
+        futures = policy.imagine(
+            policy.encode(observation(policy)),
+            policy.propose(observation(policy), 2),
+            3,
+            3,
+            seeds=mode,  # type: ignore[arg-type]
+        )
+        seen[mode] = futures
+    assert member_seed(0, 1, 1, 0, "reference") == member_seed(1, 1, 0, 0, "reference")
+    assert member_seed(0, 1, 1, 0, "independent") != member_seed(1, 1, 0, 0, "independent")
+    assert not torch.equal(seen["reference"].latents, seen["independent"].latents)
+    assert same.members == 9
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_pruning_changes_the_cost_of_a_plan_and_not_its_choice(policy: CosmosPolicy, scheme: str) -> None:
+    exhaustive = BestOfN(policy, policy, settings=dataclasses.replace(SMALL, aggregate=scheme))
+    pruned = BestOfN(policy, policy, settings=dataclasses.replace(SMALL, aggregate=scheme, pruning=True))
+    for seed in (1, 2):
+        whole, part = (each.decide(observation(policy), seed) for each in (exhaustive, pruned))
+        assert part.chosen == whole.chosen
+        assert part.spent + part.saved == whole.spent
+        known = np.isfinite(part.values)
+        assert known.sum() == part.spent
+        np.testing.assert_allclose(part.values[known], whole.values[known], atol=2e-5)
+
+
+def test_a_clear_winner_saves_evaluations(policy: CosmosPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(DEFAULT, n=4, futures=3, values=5, action_steps=1, future_steps=1, value_steps=1)
+    planner = BestOfN(policy, policy, settings=settings)
+
+    def second_is_best(sampled: torch.Tensor) -> np.ndarray:
+        return np.where(np.arange(len(sampled)) % len(sampled) == (1 if len(sampled) > 1 else 0), 0.95, 0.0)
+
+    # Rounds of two columns hold eight values, of which one belongs to the second candidate.
+    monkeypatch.setattr(policy, "values_of", second_is_best)
+    plan = planner.decide(observation(policy), 3)
+    assert plan.saved > 0
+    assert plan.spent + plan.saved == 60
+
+
+def test_time_that_never_runs_out_changes_nothing(policy: CosmosPolicy) -> None:
+    planner = BestOfN(policy, policy, settings=SMALL)
+    plan = planner.decide(observation(policy), 4, budget=Budget(lambda: 1.0))
+    assert plan.completed is Completed.DECIDED
+    np.testing.assert_allclose(plan.values, planner.decide(observation(policy), 4).values, atol=2e-5)
+
+
+def plan_in(policy: CosmosPolicy, calls: int) -> tuple[Plan, int]:
+    with Calls(policy, calls) as network:
+        plan = BestOfN(policy, policy, settings=SMALL).decide(observation(policy), 4, budget=Budget(network.remaining))
+        return plan, network.count
+
+
+def test_the_less_time_the_less_is_known_and_a_chunk_comes_always(policy: CosmosPolicy) -> None:
+    direct = Direct(policy, steps=3).decide(observation(policy), 4)
+    complete, needed = plan_in(policy, 1000)
+    known = []
+    for calls in range(0, needed + 1, 2):
+        plan, used = plan_in(policy, calls)
+        assert used <= max(calls, 3)  # the policy's own chunk takes three
+        assert np.isfinite(plan.actions).all()
+        known.append(plan.spent)
+        if plan.completed is Completed.DIRECT:
+            np.testing.assert_allclose(plan.actions, direct.actions, atol=1e-5)
+    assert known == sorted(known)
+    assert known[0] == 0
+    assert complete.completed is Completed.DECIDED
+    assert plan_in(policy, 9)[0].completed is Completed.PARTLY_VALUED
+    assert plan_in(policy, 0)[0].completed is Completed.DIRECT
+
+
+@pytest.mark.parametrize("calls", [0, 2, 7])
+def test_a_cancelled_plan_makes_no_further_network_call(policy: CosmosPolicy, calls: int) -> None:
+    with Calls(policy, calls) as network:
+        with pytest.raises(PlanCancelled):
+            BestOfN(policy, policy, settings=SMALL).decide(
+                observation(policy), 4, budget=Budget(cancelled=network.spent)
+            )
+        assert network.count == calls
+
+
+def test_a_cancelled_direct_plan_stops_too(policy: CosmosPolicy) -> None:
+    with Calls(policy, 1) as network, pytest.raises(PlanCancelled):
+        Direct(policy, steps=3).decide(observation(policy), 4, budget=Budget(cancelled=network.spent))
+
+
+def test_a_plan_cancelled_out_of_time_is_cancelled(policy: CosmosPolicy) -> None:
+    with pytest.raises(PlanCancelled):
+        BestOfN(policy, policy, settings=SMALL).decide(observation(policy), 4, budget=Budget(lambda: 0.0, lambda: True))
+
+
+def test_retiled_conditioning_gives_the_world_model_the_chunk_that_is_executed(policy: CosmosPolicy) -> None:
+    scene = policy.encode(observation(policy))
+    proposals = policy.propose(scene, 2)
+    layout = policy.config.layout
+    raw, tiled = (policy.world_input(scene, proposals, retile=retile) for retile in (False, True))
+    assert torch.equal(raw[:, :, layout.action], proposals.latents[:, :, layout.action])
+    copied = policy.config.horizon * policy.config.action_dim
+    raw_numbers, numbers = (frames[:, :, layout.action].flatten(1) for frames in (raw, tiled))
+    torch.testing.assert_close(numbers[:, :copied], raw_numbers[:, :copied], atol=1e-5, rtol=1e-5)  # one copy: the mean
+    rest = numbers.shape[1] - copied
+    assert torch.equal(numbers[:, copied:], numbers[:, :rest])
+    assert not torch.allclose(raw_numbers[:, copied:], raw_numbers[:, :rest])
+    assert torch.equal(raw[:, :, : layout.action], tiled[:, :, : layout.action])
+
+
+def test_a_deeper_search_grows_a_tree_of_states_with_their_own_proprioception(policy: CosmosPolicy) -> None:
+    settings = dataclasses.replace(SMALL, n=2, futures=2, values=2, depth=2, seeds="independent")
+    plan = BestOfN(policy, policy, settings=settings).decide(observation(policy), 5)
+    assert plan.tree is not None
+    first, second = (plan.tree.level(depth) for depth in (1, 2))
+    assert (len(first), len(second)) == (4, 8)
+    assert plan.values.shape == (2, 4, 2)
+    assert plan.completed is Completed.DECIDED
+    assert plan.spent == (4 + 8) * 2
+    for index in second:
+        start, end = plan.tree.path(index)
+        assert start.candidate == end.candidate
+        assert not np.allclose(start.proprio, end.proprio)
+        assert not np.allclose(start.actions, end.actions)
+    leaves = [node for node in plan.tree.nodes if node.depth == 2 and node.candidate == 1]
+    np.testing.assert_array_equal(plan.values[1], [leaf.values for leaf in leaves])
+
+
+def test_the_next_chunk_of_a_search_starts_from_the_imagined_state(policy: CosmosPolicy) -> None:
+    scene, layout = policy.encode(observation(policy)), policy.config.layout
+    futures = policy.imagine(scene, policy.propose(scene, 2), samples=1).latents[:, 0]
+    state = policy.advance(futures, scene)
+    for current, future in zip(layout.images, layout.future_images, strict=True):
+        assert torch.equal(state.clean[:, :, current], futures[:, :, future])
+    tiled = policy._proposals(state.clean.roll(layout.future_proprio - layout.proprio, dims=2), (0, 1)).future_proprio
+    np.testing.assert_allclose(tiled, policy.proprio_of(futures), atol=1e-5)
+    together = policy.propose(state, 2, seeds=[3, 3])
+    assert not np.allclose(together.actions[0], together.actions[1])
+
+
+def test_values_of_a_search_may_be_averaged_over_a_path(policy: CosmosPolicy) -> None:
+    settings = dataclasses.replace(SMALL, n=2, futures=1, values=2, depth=2, depth_values="average")
+    plan = BestOfN(policy, policy, settings=settings).decide(observation(policy), 5)
+    assert plan.tree is not None
+    path = plan.tree.path(plan.tree.level(2)[1])
+    np.testing.assert_allclose(plan.values[1, 0], (path[0].values + path[1].values) / 2)
+
+
+def test_a_search_out_of_time_answers_with_the_depth_it_completed(policy: CosmosPolicy) -> None:
+    settings = dataclasses.replace(SMALL, n=2, futures=1, values=1, depth=3)
+    with Calls(policy, 3 + 3 + 6 + 3 + 1) as network:
+        plan = BestOfN(policy, policy, settings=settings).decide(
+            observation(policy), 5, budget=Budget(network.remaining)
+        )
+    assert plan.tree is not None
+    assert {node.depth for node in plan.tree.nodes} == {1}
+    assert plan.completed is Completed.PARTLY_VALUED
+
+
+def test_values_of_state_and_action_skip_the_futures(policy: CosmosPolicy) -> None:
+    settings = dataclasses.replace(SMALL, imagine=False)
+    plan = BestOfN(policy, policy, settings=settings).decide(observation(policy), 6)
+    assert plan.values.shape == (3, 1, 3)
+    scene = policy.encode(observation(policy))
+    proposals = policy.propose(scene, 3, [6, 7, 8], 3)
+    itself = Futures(proposals.latents[:, None], proposals.seeds)
+    expected = policy.evaluate(scene, itself, 3, 3, seeds="reference")
+    np.testing.assert_allclose(plan.values, expected, atol=2e-5)
+
+
+def test_a_checkpoint_that_values_actions_is_never_asked_for_futures() -> None:
+    policy = tiny_policy(value_input="action")
+    plan = BestOfN(policy, policy, settings=SMALL).decide(observation(policy), 6)
+    assert plan.values.shape == (3, 1, 3)
+    assert plan.stages["imagine"] < plan.stages["evaluate"]
+    for wrong in ({"imagine": True}, {"depth": 2}):
+        with pytest.raises(ConfigurationError, match="values \\(s, a\\)"):
+            BestOfN(policy, policy, settings=dataclasses.replace(SMALL, **wrong))  # type: ignore[arg-type]
+
+
+def test_the_imagined_images_come_on_request(policy: CosmosPolicy) -> None:
+    planner = BestOfN(policy, policy, settings=SMALL)
+    assert planner.decide(observation(policy), 7).images is None
+    images = planner.decide(observation(policy), 7, images=True).images
+    assert images is not None
+    assert images.shape == (3, 64, 64, 3)
+
+
+def test_a_planning_checkpoint_for_another_robot_is_refused(policy: CosmosPolicy) -> None:
+    world = tiny_policy(seed=1)
+    world.contract = world.contract.model_copy(update={"control_rate": 50.0})
+    with pytest.raises(ContractError, match=r"control_rate.*fine-tuned from this policy"):
+        BestOfN(policy, world)
+
+
+def test_a_planning_checkpoint_with_another_scale_is_refused_unless_chunks_are_retiled(policy: CosmosPolicy) -> None:
+    world = tiny_policy(seed=1)
+    world.statistics = dataclasses.replace(world.statistics, actions_max=world.statistics.actions_max * 2)
+    with pytest.raises(ContractError, match="actions_max"):
+        BestOfN(policy, world)
+    BestOfN(policy, world, settings=dataclasses.replace(DEFAULT, retile=True))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n": 0}, "n is 0"),
+        ({"aggregate": "median"}, "majority_mean"),
+        ({"threshold": 1.0}, "threshold is 1.0"),
+        ({"aggregate": "lcb", "futures": 1, "values": 1}, "lcb"),
+        ({"depth": 2, "imagine": False}, "depth"),
+        ({"value_steps": 0}, "value_steps"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        PlannerSettings(**wrong)
+
+
+def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="reference, default"):
+        preset("paper")
+
+
+def test_the_success_threshold_follows_discount_and_horizon() -> None:
+    assert success_threshold(0.998, 1150) == pytest.approx(0.05, abs=1e-3)
+    assert success_threshold(0.99, 100) == pytest.approx(0.183, abs=1e-3)
+    assert success_threshold(1.0, 10) == 0.5
+    with pytest.raises(ConfigurationError, match="gamma"):
+        success_threshold(1.1, 10)
