@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -113,11 +114,16 @@ class CameraNode(ManagedNode):
 
     def _publish_all(self, capture: Capture) -> None:
         info = messages.camera_info_message(self._calibration, self.settings.frame)
-        while capture.newest.is_open:
-            frame = capture.newest.take(TAKE_TIMEOUT)
-            if frame is not None:
-                self._publish(frame, info)
-                capture.health.published(frame.age)
+        try:
+            while capture.newest.is_open:
+                frame = capture.newest.take(TAKE_TIMEOUT)
+                if frame is not None:
+                    self._publish(frame, info)
+                    capture.health.published(frame.age)
+        except Exception:
+            # A thread that ends unnoticed would leave a camera that looks well and shows nothing.
+            self.get_logger().fatal(f"publishing failed through a defect of this node:\n{traceback.format_exc()}")
+            capture.health.lost("publishing failed: see the log. Restart the node.")
 
     def _publish(self, frame: Frame, info: CameraInfo) -> None:
         # The picture's age is measured on a clock nobody sets; its stamp is on the clock everybody reads.

@@ -168,6 +168,23 @@ def test_opencv_pictures_become_rgb_and_others_are_refused() -> None:
         v4l2.rgb(np.zeros((4, 4), dtype=np.uint16), "/dev/video0")
 
 
+def test_a_camera_read_through_opencv_gives_rgb_and_is_lost_after_three_failures(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2", reason="needs OpenCV")
+    path = str(write_video(tmp_path / "a.mkv", [40]))
+    camera = V4l2Camera(path, asked())
+    camera._capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG)  # stands in for a device; grabbing is the same
+    frame = read(camera)
+    assert np.abs(frame.pixels.astype(int) - picture(40)).max() <= 4
+    assert 0 <= frame.age < 1
+    assert camera.read(0.1) is camera.read(0.1) is None
+    with pytest.raises(CameraLostError, match="it gives no pictures. Check its cable"):
+        camera.read(0.1)
+    Path(path).unlink()
+    with pytest.raises(CameraLostError, match="it is unplugged"):
+        camera.read(0.1)
+    camera.close()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("pyrealsense2") is not None, reason="pyrealsense2 is installed")
 def test_a_realsense_without_its_library_says_what_to_install() -> None:
     with pytest.raises(CameraError, match="pip install pyrealsense2"):
