@@ -41,7 +41,7 @@ from cosmos_policy_core.model.nvidia.reading import read_instructions, read_weig
 from cosmos_policy_core.model.nvidia.report import compare
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.streaming import stream_tensors
+from cosmos_policy_core.model.streaming import all_finite, stream_tensors
 
 CPU = torch.device("cpu")
 
@@ -427,6 +427,15 @@ def test_streamed_files_read_back_alike_even_from_views_and_shared_memory(tmp_pa
     after = load_file(tmp_path / "a.safetensors")
     assert all(torch.equal(after[name], tensor) for name, tensor in tensors.items())
     assert sum(written) == sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_one_number_that_is_not_finite_is_found(dtype: torch.dtype, number: float) -> None:
+    tensor = torch.randn(300, 70).to(dtype)
+    assert all_finite(tensor)
+    tensor[217, 31] = number
+    assert not all_finite(tensor)
 
 
 # The hub ------------------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.model.streaming import all_finite
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer, Tokenizer, WanTokenizer
 from cosmos_policy_core.model.transformer import DiffusionTransformer
@@ -168,9 +169,7 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
             "The file belongs to another model size or version; take config.json and weights from the same export."
         )
     module.load_state_dict(weights, assign=True)
-    broken = [
-        name for name, tensor in weights.items() if tensor.is_floating_point() and not torch.isfinite(tensor).all()
-    ]
+    broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not all_finite(tensor)]
     if broken:
         raise CheckpointError(
             f"{path}: {broken[0]} holds NaN or infinity. The training diverged or the file is damaged."

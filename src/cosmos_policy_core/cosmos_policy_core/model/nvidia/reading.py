@@ -116,7 +116,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, stride: Any, *ignored: Any) -
     """Lay a tensor over a storage, within its bounds; gradients and hooks are left behind."""
     if not isinstance(storage, torch.TypedStorage) or not _whole([offset, *shape, *stride]):
         raise TypeError("a tensor that is not laid over a storage by whole numbers")
-    whole = torch.empty(0, dtype=storage.dtype).set_(storage)  # type: ignore[call-overload]
+    whole = torch.empty(0, dtype=storage.dtype).set_(storage)
     return whole.as_strided(tuple(shape), tuple(stride), offset)  # refuses what reaches beyond the storage
 
 
