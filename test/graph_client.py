@@ -12,7 +12,6 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -20,6 +19,7 @@ from cosmos_policy.errors import NoAnswer, ObservationUnavailable
 from cosmos_policy.messages import chunk_message
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.run_task import wait_for
+from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk
 from cosmos_policy_msgs.msg import ActionChunk, Observation
@@ -39,14 +39,10 @@ class GraphClient(AbstractContextManager["GraphClient"]):
         self._observations = ObservationBuffer(contract)
         self._observations.subscribe(self._node, MutuallyExclusiveCallbackGroup())
         self._action = ActionClient(self._node, ExecuteChunk, "/execute_chunk")
-        self._executor = MultiThreadedExecutor(num_threads=2, context=self._context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
-        self._thread.start()
+        self._spinning = SpinningThread(self._node, threads=2, context=self._context)
 
     def __exit__(self, *_: object) -> None:
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(timeout=2.0)
+        self._spinning.stop()
         self._node.destroy_node()
         self._context.try_shutdown()
 

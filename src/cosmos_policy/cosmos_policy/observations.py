@@ -121,7 +121,7 @@ class _Problems:
 
     def raise_any(self) -> None:
         if self._reasons:
-            raise ObservationUnavailable(" ".join(f"{reason.rstrip('.')}." for reason in self._reasons))
+            raise ObservationUnavailable(" ".join(r if r.endswith((".", "?")) else f"{r}." for r in self._reasons))
 
 
 def _joint_state(samples: Mapping[str, Sample], topic: str, now: Time, limit: float) -> JointState:

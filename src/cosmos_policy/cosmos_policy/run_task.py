@@ -22,11 +22,11 @@ from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.client import Client
 from rclpy.context import Context
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.messages import constant_name
+from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 
@@ -70,10 +70,7 @@ class Commander:
         self._reset: Client = self.node.create_client(ResetCell, "/sim/reset")
         self._task = ActionClient(self.node, RunTask, "/run_task")
         self._goal: ClientGoalHandle | None = None
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self.node)
-        self._thread = threading.Thread(target=self._spin, daemon=True)
-        self._thread.start()
+        self._spinning = SpinningThread(self.node, context=self._context)
 
     def __enter__(self) -> Commander:
         return self
@@ -83,8 +80,7 @@ class Commander:
 
     def close(self) -> None:
         """Leave the graph."""
-        self._executor.shutdown(timeout_sec=2.0)
-        self._thread.join(timeout=2.0)
+        self._spinning.stop()
         self.node.destroy_node()
         if self._own_context:
             self._context.try_shutdown()
@@ -170,12 +166,6 @@ class Commander:
     def _cancel_quietly(self) -> None:
         with contextlib.suppress(NoAnswer):  # whoever gives up has a better reason to tell
             self.cancel(timeout=1.0)
-
-    # Threads ------------------------------------------------------------------------------------------------------
-
-    def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
 
 
 def _appears(ready: Callable[[], bool], timeout: float) -> bool:

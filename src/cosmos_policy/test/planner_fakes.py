@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +13,6 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot_messages import image, joint_state
@@ -24,6 +22,7 @@ from std_msgs.msg import Bool
 from cosmos_policy.messages import chunk_message, scored_message, stage_message
 from cosmos_policy.planner_node import PlannerNode
 from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
+from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport
@@ -186,16 +185,11 @@ class FakeExecutor(Node):
 @contextmanager
 def spinning(*nodes: Node, threads: int) -> Iterator[None]:
     """Spin nodes in a thread of their own; they are destroyed when nobody spins them any more."""
-    executor = MultiThreadedExecutor(num_threads=threads, context=nodes[0].context)
-    for node in nodes:
-        executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, daemon=True)
-    thread.start()
+    thread = SpinningThread(*nodes, threads=threads, context=nodes[0].context)
     try:
         yield
     finally:
-        executor.shutdown(timeout_sec=2.0)
-        thread.join(timeout=2.0)
+        thread.stop()
         for node in nodes:
             node.destroy_node()
 

@@ -1,0 +1,42 @@
+"""Spin nodes in a thread beside a program of its own, and leave them in order."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+from rclpy.context import Context
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
+from rclpy.node import Node
+
+
+class SpinningThread:
+    """Spins from its creation until `stop`; nodes may be destroyed afterwards, not before."""
+
+    def __init__(self, *nodes: Node, threads: int = 1, context: Context | None = None) -> None:
+        self._executor: Executor = (
+            SingleThreadedExecutor(context=context)
+            if threads == 1
+            else MultiThreadedExecutor(num_threads=threads, context=context)
+        )
+        for node in nodes:
+            self._executor.add_node(node)
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._spin, name="spinning", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Let the thread end before anything it waits for is taken from it; the other way round rclpy raises."""
+        self._stopping.set()
+        self._executor.create_task(lambda: None)
+        self._thread.join(timeout=2.0)
+        # Executor.shutdown promises to wait for callbacks that are still at work, but does not.
+        at_work = getattr(self._executor, "_work_tracker", None)
+        if at_work is not None:
+            at_work.wait(2.0)
+        self._executor.shutdown(timeout_sec=2.0)
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            while not self._stopping.is_set():
+                self._executor.spin_once()
