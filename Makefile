@@ -30,11 +30,13 @@ format: setup  ## Put imports and layout in order.
 	@$(RUN) ruff check --select I --fix --quiet .
 	@$(RUN) ruff format .
 
-bench: setup  ## Measure planning, control and the model on this machine. ARGS="--json" for machines.
-	@$(RUN) cosmos-policy bench all $(ARGS)
+bench: setup  ## Measure the model, the planner and the simulated cell on this machine. ARGS="--json" for machines.
+	@$(RUN) cosmos-policy bench model $(ARGS)
+	@$(RUN) cosmos-policy bench planner $(ARGS)
+	@$(RUN) python -m aloha_sim.bench --node $(ARGS)
 
 clean:  ## Remove what setup made; data and checkpoints stay.
-	@rm -rf .venv build install log .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf .venv .setup build install log .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find src test tools -name __pycache__ -prune -exec rm -rf {} +
 	@find src -name '*.egg-info' -prune -exec rm -rf {} +
 	@echo "removed .venv, build, install, log and caches"

@@ -77,7 +77,7 @@ def check_python(version: tuple[int, int]) -> None:
     """Refuse a Python for which there are no wheels."""
     if not OLDEST <= version <= NEWEST:
         raise SetupError(
-            f"Python {version[0]}.{version[1]} is not supported. Use 3.10 to 3.13, for example: make setup PYTHON=python3.11"
+            f"Python {version[0]}.{version[1]} is not supported. Use 3.10 to 3.13: make setup PYTHON=python3.11"
         )
 
 

@@ -108,9 +108,9 @@ def _value(argument: Argument, text: str) -> Any:
 
 
 def _number(argument: Argument, text: str) -> int | float:
-    kind = type(argument.default)
+    kind = float if isinstance(argument.default, float) else int
     try:
-        number: int | float = kind(text)
+        number = kind(text)
     except ValueError:
         what = "a whole number" if kind is int else "a number"
         raise GraphError(f"{argument.name}: '{text}' is not {what}.") from None

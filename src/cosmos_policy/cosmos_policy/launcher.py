@@ -1,7 +1,6 @@
 """Start the graph where the launch package is not installed: one process per node, under the honcho library.
 
-    cosmos-policy-launch robot:=sim planner:=direct
-    cosmos-policy-launch --show-args
+For example `cosmos-policy-launch robot:=sim planner:=direct`; `cosmos-policy-launch --show-args` lists the arguments.
 """
 
 from __future__ import annotations
@@ -16,11 +15,11 @@ from pathlib import Path
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
-from cosmos_policy_core.errors import CosmosPolicyError
 from honcho.manager import Manager
 
 from cosmos_policy.errors import GraphError, NodeError
 from cosmos_policy.graph import ARGUMENTS, NodeSpec, bringup
+from cosmos_policy_core.errors import CosmosPolicyError
 
 # Nodes end by themselves within 3.5 s of SIGTERM; what is left then does not listen any more.
 SECONDS_TO_KILL = 4.5
@@ -31,7 +30,7 @@ USAGE = "usage: cosmos-policy-launch [name:=value ...] [--show-args]"
 LOG_FORMAT = "[{severity}] {message}"
 
 
-class Supervisor(Manager):  # type: ignore[misc]  # honcho carries no types
+class Supervisor(Manager):
     """honcho's manager, safe against a signal while processes still start and against processes that never end."""
 
     def terminate(self) -> None:

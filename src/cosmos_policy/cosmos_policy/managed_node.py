@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cosmos_policy_core.errors import CosmosPolicyError
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from cosmos_policy import parameters
 from cosmos_policy.errors import NodeError
+from cosmos_policy_core.errors import CosmosPolicyError
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE

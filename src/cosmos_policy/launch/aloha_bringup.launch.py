@@ -3,11 +3,12 @@
 The graph itself is described in cosmos_policy.graph; this file only hands it to launch.
 """
 
-from cosmos_policy.graph import ARGUMENTS, Argument, NodeSpec, bringup
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from cosmos_policy.graph import ARGUMENTS, Argument, NodeSpec, bringup
 
 
 def declaration(argument: Argument) -> DeclareLaunchArgument:
