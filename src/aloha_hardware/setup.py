@@ -22,6 +22,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "arm_bench = aloha_hardware.arm_bench:main",
             "arm_driver_node = aloha_hardware.arm_driver_node:main",
             "camera_node = aloha_hardware.camera_node:main",
             "dynamixel_emulator = aloha_hardware.emulator.cli:main",

@@ -101,35 +101,32 @@ class Arm:
 
     def _torque_on(self) -> None:
         was_on = self.torque()
-        self._feed_watchdogs(0)
+        self._set_watchdogs(0)
         self._write_gains()
-        for motor in self.settings.motors:
-            self._aim_where_it_is(motor)
+        self._aim_where_it_is()
         self.bus.sync_write("torque_enable", dict.fromkeys(self._ids, 1))
         limp = [ident for ident, on in self.torque().items() if not on]
         if limp:
-            for ident in (ident for ident, on in was_on.items() if not on and ident not in limp):
-                self.bus.write(ident, "torque_enable", 0)
+            alone = {ident: 0 for ident, on in was_on.items() if not on and ident not in limp}
+            if alone:
+                self.bus.write_all("torque_enable", alone)
             raise MotorError(f"{self.settings.device}: motors {limp} do not switch their torque on. {self._why(limp)}")
-        self._feed_watchdogs(self.settings.watchdog_raw)
+        self._set_watchdogs(self.settings.watchdog_raw)
 
     def torque_off(self) -> None:
         """Let the arm go. It falls unless something carries it."""
         with self._patience():
-            self._feed_watchdogs(0)
-            self.bus.sync_write("torque_enable", dict.fromkeys(self._ids, 0))
-            for ident, on in self.torque().items():
-                if on:
-                    self.bus.write(ident, "torque_enable", 0)
+            self._set_watchdogs(0)
+            self.bus.write_all("torque_enable", dict.fromkeys(self.bus.motors, 0))
 
     def let_hold(self) -> None:
         """Leave the arm held without anyone on the bus: a watchdog that trips would only have to be cleared."""
         with self._patience():
-            self._feed_watchdogs(0)
+            self._set_watchdogs(0)
 
     def torque(self) -> dict[int, bool]:
         """Return by ID which motors hold."""
-        return {motor.id: bool(self.bus.read(motor.id, "torque_enable")) for motor in self.settings.motors}
+        return {ident: bool(value) for ident, value in self.bus.read_all("torque_enable").items()}
 
     def reboot(self, idents: Sequence[int]) -> None:
         """Restart motors and hold the arm again, where it is. The others hold meanwhile.
@@ -138,9 +135,9 @@ class Arm:
             BusError, MotorError: one does not come back, or still reports its error.
         """
         with self._patience():
-            for motor in self.settings.motors:
-                if motor.id not in idents:
-                    self.bus.write(motor.id, "bus_watchdog", 0)
+            others = [ident for ident in self.bus.motors if ident not in idents]
+            if others:
+                self.bus.write_all("bus_watchdog", dict.fromkeys(others, 0))
             for ident in idents:
                 restart(self.bus, ident)
             errors, _ = self.examine()
@@ -173,10 +170,9 @@ class Arm:
                     f"{self.settings.device}: motors {limp} lost their torque. {self._why(limp)} Then call "
                     "~/reboot_motors."
                 )
-            self._feed_watchdogs(0)
-            for motor in self.settings.motors:
-                self._aim_where_it_is(motor)
-            self._feed_watchdogs(self.settings.watchdog_raw if self.settings.torque else 0)
+            self._set_watchdogs(0)
+            self._aim_where_it_is()
+            self._set_watchdogs(self.settings.watchdog_raw if self.settings.torque else 0)
 
     # The loop ------------------------------------------------------------------------------------------------------
 
@@ -258,9 +254,8 @@ class Arm:
                 "or write 1 to its latency_timer."
             )
 
-    def _feed_watchdogs(self, value: int) -> None:
-        for motor in self.settings.motors:
-            self.bus.write(motor.id, "bus_watchdog", value)
+    def _set_watchdogs(self, value: int) -> None:
+        self.bus.write_all("bus_watchdog", dict.fromkeys(self.bus.motors, value))
 
     def _write_gains(self) -> None:
         settings = self.settings
@@ -271,22 +266,24 @@ class Arm:
             "profile_velocity": 0,
             "profile_acceleration": 0,
         }
-        for motor in settings.motors:
-            for name, value in gains.items():
-                self.bus.write(motor.id, name, value)
-            if motor.joint == settings.joint_names[-1] and motor.model.senses_current:
-                self.bus.write(motor.id, "goal_current", settings.gripper_current_raw)
+        for name, value in gains.items():
+            self.bus.write_all(name, dict.fromkeys(self.bus.motors, value))
+        gripper = self._masters[-1]
+        if gripper.model.senses_current:
+            self.bus.write_all("goal_current", {gripper.id: settings.gripper_current_raw})
 
-    def _aim_where_it_is(self, motor: Motor) -> None:
-        """Make a motor's goal its present position: torque would otherwise make it jump to an old one."""
-        there = self.bus.read(motor.id, "present_position")
-        goal = min(max(there, motor.min_ticks), motor.max_ticks)
-        if abs(goal - there) > OUTSIDE_TOLERANCE:
-            raise MotorError(
-                f"{self.settings.device}: motor {motor.id} ({motor.joint}) stands at {radians_from_ticks(there):.2f} "
-                "rad, far beyond its limits. Move the joint into its range by hand."
-            )
-        self.bus.write(motor.id, "goal_position", goal)
+    def _aim_where_it_is(self) -> None:
+        """Make every motor's goal its present position: torque would otherwise make it jump to an old one."""
+        goals = {}
+        for ident, there in self.bus.read_all("present_position").items():
+            motor = self.bus.motors[ident]
+            goals[ident] = min(max(there, motor.min_ticks), motor.max_ticks)
+            if abs(goals[ident] - there) > OUTSIDE_TOLERANCE:
+                raise MotorError(
+                    f"{self.settings.device}: {self.name(ident)} stands at {radians_from_ticks(there):.2f} rad, far "
+                    "beyond its limits. Move the joint into its range by hand."
+                )
+        self.bus.write_all("goal_position", goals)
 
     def _why(self, idents: Sequence[int]) -> str:
         errors = {ident: bits for ident, bits in self.examine()[0].items() if ident in idents}

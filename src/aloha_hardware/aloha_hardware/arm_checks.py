@@ -9,7 +9,7 @@ from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import FAST_READ_FIRMWARE, Bus
 from aloha_hardware.control_table import describe_hardware_error
 from aloha_hardware.errors import BusError, MotorError
-from aloha_hardware.motors import REVERSE, URDF_LIMITS, Motor, model_name
+from aloha_hardware.motors import URDF_LIMITS, Motor, model_name
 from aloha_hardware.units import RAD_PER_TICK, radians_from_ticks
 
 POSITION_MODE, CURRENT_BASED_POSITION_MODE = 3, 5
@@ -31,8 +31,7 @@ def check_arm(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
     """
     check_identity(bus, settings)
     check_health(bus, settings, warn)
-    for motor in settings.motors:
-        check_registers(bus, settings, motor, warn)
+    check_registers(bus, settings, warn)
     check_shadows(bus, settings, warn)
     check_pose(bus, settings)
 
@@ -69,10 +68,10 @@ def check_identity(bus: Bus, settings: ArmSettings) -> None:
 
 def check_health(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
     """Make sure no motor has shut down; a limp one is restarted, which makes it no limper."""
-    for motor in settings.motors:
-        status = bus.read(motor.id, "hardware_error_status")
+    for ident, status in bus.read_all("hardware_error_status").items():
         if not status:
             continue
+        motor = bus.motors[ident]
         problem = f"{settings.device}: motor {motor.id} ({motor.joint}) reports {describe_hardware_error(status)}"
         if not settings.reboot_faulty_motors:
             raise MotorError(f"{problem}. Remove the cause, then restart it: reboot_faulty_motors: true.")
@@ -116,34 +115,39 @@ def wanted_registers(settings: ArmSettings, motor: Motor) -> dict[str, int]:
     return wanted
 
 
-def check_registers(bus: Bus, settings: ArmSettings, motor: Motor, warn: Warn) -> None:
-    """Compare a motor's settings and write those that differ; the EEPROM is locked under torque."""
-    held = bool(bus.read(motor.id, "torque_enable"))
-    for name, value in wanted_registers(settings, motor).items():
-        found = bus.read(motor.id, name)
-        if found == value:
-            continue
-        where = f"{settings.device}: motor {motor.id} ({motor.joint}): {name} is {found}, must be {value}"
-        if not settings.write_settings:
-            raise MotorError(f"{where}. Write it, or allow it: write_settings: true.")
-        if held and bus.motors[motor.id].model.table[name].in_eeprom:
-            raise MotorError(
-                f"{where}, and the arm holds its pose, which locks it. Support the arm, switch its power off and on, "
-                "and configure again."
-            )
-        bus.write(motor.id, name, value)
-        warn(f"{where}; written.")
+def check_registers(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
+    """Compare the motors' settings and write those that differ; the EEPROM is locked under torque."""
+    wanted = {motor.id: wanted_registers(settings, motor) for motor in settings.motors}
+    held = bus.read_all("torque_enable")
+    for name in dict.fromkeys(name for registers in wanted.values() for name in registers):
+        idents = [ident for ident, registers in wanted.items() if name in registers]
+        for ident, found in bus.read_all(name, idents).items():
+            motor, value = bus.motors[ident], wanted[ident][name]
+            if found == value:
+                continue
+            where = f"{settings.device}: motor {ident} ({motor.joint}): {name} is {found}, must be {value}"
+            if not settings.write_settings:
+                raise MotorError(f"{where}. Write it, or allow it: write_settings: true.")
+            if held[ident] and motor.model.table[name].in_eeprom:
+                raise MotorError(
+                    f"{where}, and the arm holds its pose, which locks it. Support the arm, switch its power off and "
+                    "on, and configure again."
+                )
+            bus.write(ident, name, value)
+            warn(f"{where}; written.")
 
 
 def check_shadows(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
     """Make the two motors of a joint agree on its angle, or they would work against each other."""
+    held = bus.read_all("torque_enable")
     for shadow in (motor for motor in settings.motors if motor.is_shadow):
-        difference = bus.read(shadow.secondary_id, "present_position") - bus.read(shadow.id, "present_position")
+        both = bus.read_all("present_position", [shadow.secondary_id, shadow.id])
+        difference = both[shadow.secondary_id] - both[shadow.id]
         if abs(difference) <= SHADOW_ROUNDING:
             continue
         where = f"{settings.device}: motors {shadow.secondary_id} and {shadow.id} of {shadow.joint} differ by"
         apart = f"{where} {abs(difference) * RAD_PER_TICK:.3f} rad"
-        if abs(difference) > SHADOW_TOLERANCE or bus.read(shadow.id, "torque_enable"):
+        if abs(difference) > SHADOW_TOLERANCE or held[shadow.id]:
             raise MotorError(f"{apart}. Take the arm's load off, switch its power off and on, check both horns.")
         bus.write(shadow.id, "homing_offset", bus.read(shadow.id, "homing_offset") + difference)
         warn(f"{apart}; the homing offset of {shadow.id} is corrected.")
@@ -151,8 +155,9 @@ def check_shadows(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
 
 def check_pose(bus: Bus, settings: ArmSettings) -> None:
     """Refuse angles the arm cannot have: a wrong horn, or constants of another gripper."""
+    positions = bus.read_all("present_position")
     for motor in settings.masters:
-        angle = radians_from_ticks(bus.read(motor.id, "present_position"))
+        angle = radians_from_ticks(positions[motor.id])
         if motor.joint == settings.joint_names[-1]:
             low, high = settings.lower[-1], settings.upper[-1]
             if not low - GRIPPER_TOLERANCE <= angle <= high + GRIPPER_TOLERANCE:
@@ -168,11 +173,6 @@ def check_pose(bus: Bus, settings: ArmSettings) -> None:
                 f"{settings.device}: {motor.joint} reads {angle:.2f} rad, possible are {low:.2f}..{high:.2f}. Move it "
                 "into its range by hand; if it is, its horn is mounted wrong."
             )
-    reversed_wrong = [
-        motor.id for motor in settings.motors if (bus.read(motor.id, "drive_mode") ^ motor.drive_mode) & REVERSE
-    ]
-    if reversed_wrong:
-        raise MotorError(f"{settings.device}: motors {reversed_wrong} turn the wrong way. Configure again.")
 
 
 def _absent(bus: Bus, settings: ArmSettings, motor: Motor, error: BusError) -> BusError:

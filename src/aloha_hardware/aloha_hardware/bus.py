@@ -182,6 +182,41 @@ class Bus:
             if ident in raw
         }
 
+    def read_all(self, name: str, idents: Sequence[int] | None = None) -> dict[int, int]:
+        """Return one item of every motor (or of some), by ID.
+
+        Raises:
+            BusError: naming the motors that do not answer, asked three times.
+        """
+        wanted = list(self.motors) if idents is None else list(idents)
+        values: dict[int, int] = {}
+        for _ in range(3):
+            missing = [ident for ident in wanted if ident not in values]
+            if missing:
+                values |= {k: row[name] for k, row in self.sync_read(missing, name, name, fast=False).items()}
+        if missing := [ident for ident in wanted if ident not in values]:
+            who = ", ".join(self._who(ident) for ident in missing)
+            raise BusError(f"{self.port.port_name}: {who}: read of {name}: {_silence(False)}")
+        return {ident: values[ident] for ident in wanted}
+
+    def write_all(self, name: str, values: Mapping[int, int]) -> None:
+        """Write one item of many motors, read it back, and write again what did not arrive.
+
+        Raises:
+            BusError: a motor does not answer.
+            MotorError: a motor keeps another value.
+        """
+        wrong = dict(values)
+        for _ in range(3):
+            self.sync_write(name, wrong)
+            found = self.read_all(name, list(values))
+            wrong = {ident: value for ident, value in values.items() if found[ident] != value}
+            if not wrong:
+                return
+        self.counts.refused += 1
+        who = ", ".join(f"{self._who(ident)} keeps {found[ident]}, not {value}" for ident, value in wrong.items())
+        raise MotorError(f"{self.port.port_name}: {name}: {who}. {_refusal(name)}")
+
     def sync_write(self, name: str, values: Mapping[int, int]) -> None:
         """Write one item of many motors in one packet; nobody answers."""
         item = self._item(next(iter(values)), name)
@@ -274,3 +309,9 @@ def _silence(corrupt: bool) -> str:
     if corrupt:
         return "the answers are damaged. Check the cable, and that no two motors share this ID."
     return "no answer. Check its cable and power, its ID, and that its baud rate is 1 Mbps."
+
+
+def _refusal(name: str) -> str:
+    if name == "torque_enable":
+        return "A motor that has shut down takes no torque until it is restarted."
+    return "Is the value beyond one of the motor's limits?"

@@ -12,7 +12,7 @@ from typing import Any
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
@@ -149,7 +149,8 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
         return 1
     executor = MultiThreadedExecutor(num_threads=3)
     executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor, ended), name="executor", daemon=True)
+    finished = threading.Event()
+    spinner = threading.Thread(target=spin, args=(executor, finished, ended), name="executor", daemon=True)
     spinner.start()
     code = 0
     if node.auto_start and not node.start() and node.exit_on_failure:
@@ -157,17 +158,25 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     else:
         ended.wait()
     node.stop()
-    executor.shutdown(timeout_sec=1.0)
+    finished.set()
     spinner.join(timeout=1.0)
+    executor.shutdown(timeout_sec=1.0)
     node.destroy_node()
     rclpy.try_shutdown()
     return code
 
 
-def _spin(executor: MultiThreadedExecutor, ended: threading.Event) -> None:
+def spin(executor: Executor, finished: threading.Event, ended: threading.Event | None = None) -> None:
+    """Spin until told to finish; rclpy's own spin does not survive a shutdown from another thread.
+
+    Args:
+        ended: set when spinning is over, for whatever reason.
+    """
     try:
-        executor.spin()
+        while not finished.is_set():
+            executor.spin_once(timeout_sec=0.2)
     except ExternalShutdownException:
         pass
     finally:
-        ended.set()
+        if ended is not None:
+            ended.set()

@@ -24,6 +24,7 @@ from std_srvs.srv import SetBool, Trigger  # noqa: E402
 from aloha_hardware.arm_driver_node import LATCHED, SENSOR, ArmDriverNode  # noqa: E402
 from aloha_hardware.arm_settings import FINGERS, JOINTS  # noqa: E402
 from aloha_hardware.emulator.line import EmulatedLine  # noqa: E402
+from aloha_hardware.managed_node import spin  # noqa: E402
 
 ARM = "/follower_left"
 
@@ -121,12 +122,14 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
     executor = MultiThreadedExecutor(4)
     executor.add_node(driver)
     executor.add_node(operator)
-    thread = threading.Thread(target=executor.spin, daemon=True)
+    finished = threading.Event()
+    thread = threading.Thread(target=spin, args=(executor, finished), daemon=True)
     thread.start()
     yield Cell(line, driver, operator)
     driver.stop()
-    executor.shutdown()
+    finished.set()
     thread.join()
+    executor.shutdown()
     operator.destroy_node()
     driver.destroy_node()
     line.close()
@@ -148,8 +151,7 @@ def test_states_come_in_vendor_order_with_fingers_from_the_linkage(cell: Cell) -
     finger = math.sqrt(0.036**2 - 0.022**2)  # the gripper at 0 rad
     assert list(state.position[7:]) == pytest.approx([finger, -finger], abs=1e-4)
     before = cell.operator.states
-    time.sleep(0.5)
-    assert cell.operator.states - before > 15
+    wait(lambda: cell.operator.states - before > 50, "a stream of joint states")
 
 
 def test_the_arm_follows_its_commands_and_holds_when_they_end(cell: Cell) -> None:
