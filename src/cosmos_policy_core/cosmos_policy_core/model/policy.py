@@ -283,19 +283,12 @@ class CosmosPolicy:
         result is the published one; without it, images of a causal tokenizer are slightly off.
         """
         layout = self.config.layout
-        clean = latents.to(self.device).clone()
-        side = self.config.image_size
-        black = torch.full((1, layout.frames, 3, side, side), -1.0, device=self.device, dtype=self.network.dtype)
-        if scene is not None and scene.images is not None:
-            seen = scene.images.to(self.device).movedim(-1, -3)
-            black[:, list(layout.images)] = to_model_range(seen, self.network.dtype)
-        blank = self.tokenizer.encode_stills(black, layout.future_proprio + 1).float()
-        for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
-            clean[:, :, index] = blank[:, :, index]
-        last = layout.future_images[-1] + 1
-        stills = self.tokenizer.decode_stills(clean[:, :, :last].to(self.network.dtype))
-        pictures = to_display(stills[:, list(layout.future_images)].float())
-        return np.asarray(pictures.movedim(-3, -1).cpu())
+        wanted = list(layout.future_images)
+        if self.tokenizer.temporal_factor == 1:
+            stills = self.tokenizer.decode_stills(latents[:, :, wanted].to(self.device, self.network.dtype))
+        else:
+            stills = self._decode_video(latents.to(self.device).clone(), scene)[:, wanted]
+        return np.asarray(to_display(stills.float()).movedim(-3, -1).cpu())
 
     # What a planner builds on -------------------------------------------------------------------------------------
 
@@ -382,6 +375,19 @@ class CosmosPolicy:
         return self.statistics.unnormalize_proprio(vector.cpu().numpy())
 
     # Parts -------------------------------------------------------------------------------------------------------
+
+    def _decode_video(self, latents: Tensor, scene: Scene | None) -> Tensor:
+        """Decode (B, C, T, h, w) up to the last image with a causal decoder; changes the latents."""
+        layout, side = self.config.layout, self.config.image_size
+        black = torch.full((1, layout.frames, 3, side, side), -1.0, device=self.device, dtype=self.network.dtype)
+        if scene is not None and scene.images is not None:
+            seen = scene.images.to(self.device).movedim(-1, -3)
+            black[:, list(layout.images)] = to_model_range(seen, self.network.dtype)
+        blank = self.tokenizer.encode_stills(black, layout.future_proprio + 1).float()
+        for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
+            latents[:, :, index] = blank[:, :, index]
+        last = layout.future_images[-1] + 1
+        return self.tokenizer.decode_stills(latents[:, :, :last].to(self.network.dtype))
 
     def _proposals(self, sampled: Tensor, seeds: tuple[int, ...]) -> Proposals:
         config, layout = self.config, self.config.layout
