@@ -75,6 +75,7 @@ def test_a_batched_reference_plan_equals_the_one_made_one_by_one(policy: CosmosP
     plan = planner.decide(observation(policy), seed=195)
     np.testing.assert_allclose(plan.values, decide_serially(planner, observation(policy), 195), atol=2e-5)
     assert (plan.spent, plan.saved, plan.completed) == (18, 0, Completed.DECIDED)
+    assert plan.network_calls == 3 * (3 + (1 + 3) + 2 * (1 + 1 + 3))
 
 
 def test_published_seeds_share_noise_between_neighbours_and_default_ones_do_not(policy: CosmosPolicy) -> None:

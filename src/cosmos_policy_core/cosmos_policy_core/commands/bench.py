@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -13,6 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from cosmos_policy_core.model.observation import Observation
     from cosmos_policy_core.model.policy import CosmosPolicy
+    from cosmos_policy_core.planning.planner import Plan
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Planner:
     """Imagined futures per chunk."""
     values: int = 5
     """Value predictions per future."""
+    preset: Literal["reference", "default"] = "default"
+    """The published planner number for number, or ours (independent noise, pruning)."""
     runs: int = 5
     """Timed plans."""
     threads: int = 0
@@ -132,39 +135,55 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
     import numpy as np
 
     from cosmos_policy_core.evaluation.serial import decide_serially
-    from cosmos_policy_core.evaluation.timing import describe_machine, measure
+    from cosmos_policy_core.evaluation.timing import describe_machine, matmul_ceiling, measure
+    from cosmos_policy_core.model.flops import forward_flops
     from cosmos_policy_core.planning.planner import BestOfN
+    from cosmos_policy_core.planning.presets import preset
 
     observation = _observation(policy)
-    planner = BestOfN(policy, policy, options.candidates, options.futures, options.values)
-    plans = []
+    planner = BestOfN(
+        policy, policy, options.candidates, options.futures, options.values, settings=preset(options.preset)
+    )
+    plans: list[Plan] = []
     batched = measure(lambda: plans.append(planner.decide(observation, 0)), policy.device, options.runs, warm_up=1)
+    plans = plans[1:]
     serial = measure(
         lambda: decide_serially(planner, observation, 0), policy.device, max(2, options.runs // 2), warm_up=0
     )
-    stages = {name: float(np.median([plan.stages[name] for plan in plans])) for name in plans[0].stages}
+    times = {name: [plan.stages[name] for plan in plans] for name in plans[0].stages}
+    stages = {name: float(np.median(seconds)) for name, seconds in times.items()}
+    tails = {name: float(np.quantile(seconds, 0.99)) for name, seconds in times.items()}
+    rate = plans[0].network_calls * forward_flops(policy.config) / batched.median_s / 1e12
+    ceiling = matmul_ceiling(policy.device, policy.network.dtype)
     machine = describe_machine(policy.device)
-    table = Table(
-        "stage",
-        "median [ms]",
-        title=f"best of {options.candidates} x {options.futures} x {options.values} on {machine}",
-    )
-    for name, seconds in stages.items():
-        table.add_row(name, f"{seconds * 1e3:.1f}")
+    title = f"{options.preset}: best of {options.candidates} x {options.futures} x {options.values} on {machine}"
+    table = Table("stage", "median [ms]", "p99 [ms]", title=title)
+    for name in stages:
+        table.add_row(name, f"{stages[name] * 1e3:.1f}", f"{tails[name] * 1e3:.1f}")
     console = Console(stderr=True)
     console.print(table)
     console.print(
         f"plan {batched.median_s:.3f} s median, {batched.p99_s:.3f} s p99; one by one {serial.median_s:.3f} s: "
         f"{serial.median_s / batched.median_s:.1f} times as long"
     )
+    console.print(
+        f"{plans[0].network_calls} network evaluations, {rate / ceiling:.0%} of a large matrix product's rate; "
+        f"{plans[0].spent} values predicted, {plans[0].saved} left out"
+    )
     return {
         "size": policy.config.size,
         "device": machine,
-        "preset": policy.config.seeds,
+        "preset": options.preset,
         "median_s": batched.median_s,
         "p99_s": batched.p99_s,
         "speedup_over_serial": serial.median_s / batched.median_s,
         "stages": stages,
+        "stages_p99": tails,
+        "network_calls": plans[0].network_calls,
+        "values_spent": plans[0].spent,
+        "values_saved": plans[0].saved,
+        "tflops": rate,
+        "ceiling_tflops": ceiling,
     }
 
 

@@ -39,7 +39,8 @@ class Plan:
 
     actions: (K, A) the chosen chunk in robot units. candidates: (n, K, A). values: (n, futures, members), NaN where
     not evaluated, empty when nothing was imagined. candidate_values: (n,) aggregated known values. stages: seconds of
-    wall time per stage. completed: how far it got. spent, saved: value predictions made and left out. tree: the
+    wall time per stage. completed: how far it got. spent, saved: value predictions made and left out.
+    network_calls: evaluations of the network, one per sample and denoising step (0: not counted). tree: the
     imagined states, when looking further ahead than one chunk. images: (cameras, S, S, 3) uint8, the chosen
     candidate's first imagined future, on request.
     """
@@ -54,6 +55,7 @@ class Plan:
     completed: Completed = Completed.DECIDED
     spent: int = 0
     saved: int = 0
+    network_calls: int = 0
     tree: Tree | None = None
     images: NDArray[np.uint8] | None = None
 
@@ -188,7 +190,13 @@ class BestOfN:
             completed=completed if scoring.spent else Completed.DIRECT,
             spent=scoring.spent,
             saved=scoring.saved,
+            network_calls=scoring.network_calls + self._proposal_calls(),
         )
+
+    def _proposal_calls(self) -> int:
+        config = self.policy.config
+        steps = self.settings.action_steps or config.steps.action
+        return self.settings.n * len(config.schedule.evaluations(steps))
 
     def _look_ahead(
         self, scene: Scene, imagined_scene: Scene, proposals: Proposals, budget: Budget, watch: _Watch

@@ -29,6 +29,7 @@ class Scoring:
         values: (n, futures, members) in [0, 1], NaN where unknown; one future, the proposal itself, for Q(s, a).
         known: (n, futures, members).
         futures: latents (C, T, h, w) of the imagined futures, by (candidate, future).
+        network_calls: evaluations of the network, one per sample and denoising step.
         seconds: wall time of imagining and of evaluating.
     """
 
@@ -49,6 +50,7 @@ class Scoring:
         self.values: NDArray[np.float64] = np.full(shape, np.nan)
         self.known: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
         self.futures: dict[tuple[int, int], Tensor] = {}
+        self.network_calls = 0
         self.seconds = {"imagine": 0.0, "evaluate": 0.0}
         self.order = cheapest_first(
             [self._calls(count) for count in self.future_steps], [self._calls(count) for count in self.value_steps]
@@ -108,6 +110,7 @@ class Scoring:
             clean = self.clean[[k for k, _ in wanted]]
             sampled = self.world.sample(Query.WORLD, clean, self.scene.text, seeds, steps, self.budget.is_over)
             self.futures.update(zip(wanted, sampled, strict=True))
+            self.network_calls += sum(self._calls(count) for count in steps)
         self.seconds["imagine"] += time.perf_counter() - started
 
     def evaluate(self, cells: list[Cell]) -> None:
@@ -120,6 +123,7 @@ class Scoring:
         sampled = self.world.sample(query, clean, self.scene.text, seeds, steps, self.budget.is_over)
         for cell, value in zip(cells, self.world.values_of(sampled), strict=True):
             self.values[cell], self.known[cell] = value, True
+        self.network_calls += sum(self._calls(count) for count in steps)
         self.seconds["evaluate"] += time.perf_counter() - started
 
     def _able(self) -> NDArray[np.bool_]:
