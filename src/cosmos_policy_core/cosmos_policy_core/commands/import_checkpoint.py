@@ -24,9 +24,9 @@ class Options:
         cosmos-policy import-checkpoint Cosmos-Policy-ALOHA-Predict2-2B checkpoints/aloha --tokenizer tokenizer.pth
     """
 
-    source: tyro.conf.Positional[str]
+    source: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="SRC")]
     """Folder like NVIDIA's repository, its model file (.pt), or an id on the Hugging Face hub."""
-    folder: tyro.conf.Positional[Path]
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DST")]
     """Checkpoint folder to write; must not exist."""
     embodiment: str | None = None
     """Contract name or YAML path; by default the one that the statistics file is named for."""
@@ -47,7 +47,7 @@ class Options:
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Check, write and print the report; returns the exit status."""
     from cosmos_policy_core.checkpoints import find
-    from cosmos_policy_core.model.config import PolicyConfig
+    from cosmos_policy_core.model.config import CONFIG_FILE, PolicyConfig
     from cosmos_policy_core.model.nvidia.files import locate
     from cosmos_policy_core.model.nvidia.importing import (
         import_folder,
@@ -70,10 +70,10 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     if name is None:
         raise CheckpointError(f"{source}: no file name tells the robot. Name its contract with --embodiment.")
     contract = Embodiment.load(name)
-    if options.config is not None:
-        config = PolicyConfig.load(options.config if options.config.is_dir() else options.config.parent)
-    else:
+    if options.config is None:
         config = published_config(contract, files)
+    else:
+        config = PolicyConfig.load(options.config.parent if options.config.name == CONFIG_FILE else options.config)
     if options.value_input is not None:
         config = config.model_copy(update={"value_input": options.value_input})
     console = Console(soft_wrap=True, highlight=False)
