@@ -12,6 +12,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/udev", ["udev/99-aloha-arms.rules"]),
     ],
     python_requires=">=3.10",
     install_requires=["dynamixel-sdk", "numpy", "pyserial"],

@@ -68,7 +68,7 @@ class ArmSettings:
     bus_timeout: float = 0.05
     bus_patience: float = 0.004
     watchdog: float = 0.1
-    start_distance: float = 0.5
+    start_distance: float = 0.3
     clamp_tolerance: float = 0.1
     read_mode: str = "auto"
     write_settings: bool = True

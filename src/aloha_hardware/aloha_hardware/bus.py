@@ -25,7 +25,7 @@ from aloha_hardware.motors import Motor
 from aloha_hardware.port import QuietPort
 
 STATUS_OVERHEAD = 11  # bytes of a status packet beside its data
-ID_AT, ERROR_AT, DATA_AT = 4, 8, 9
+ID_AT, LENGTH_AT, ERROR_AT, DATA_AT = 4, 5, 8, 9
 ALERT = 0x80
 BROADCAST_TIME = 0.1  # [s] enough for the first thirty IDs
 FAST_READ_FIRMWARE = 45
@@ -238,7 +238,8 @@ class Bus:
             if result == COMM_SUCCESS:
                 ident = packet[ID_AT]
                 self._note_alert(ident, packet[ERROR_AT])
-                if ident in idents and len(packet) >= DATA_AT + length:
+                # A late answer to another instruction is recognised by its length.
+                if ident in idents and packet[LENGTH_AT] + 256 * packet[LENGTH_AT + 1] == length + 4:
                     raw[ident] = bytes(packet[DATA_AT : DATA_AT + length])
             elif not self._survived(result):
                 break

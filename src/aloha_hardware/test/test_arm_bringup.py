@@ -12,8 +12,10 @@ from dynamixel_sdk import COMM_SUCCESS, GroupSyncRead, PacketHandler, PortHandle
 
 from aloha_hardware.arm import Arm
 from aloha_hardware.arm_settings import ArmSettings
+from aloha_hardware.emulator.chain import Chain
 from aloha_hardware.emulator.line import EmulatedLine
 from aloha_hardware.errors import BusError, MotorError, PortError, SettingsError
+from aloha_hardware.motors import LEADER, with_models
 
 
 @pytest.fixture
@@ -106,6 +108,35 @@ def test_a_leader_on_a_followers_port_is_recognised(line: EmulatedLine) -> None:
         bring_up(line, kind="leader", lower=[-1.0] * 7, upper=[1.0] * 7, start_pose=[0.0] * 7, sleep_pose=[0.0] * 7)
 
 
+def test_a_leader_is_read_without_ever_getting_torque() -> None:
+    chain = Chain(with_models(LEADER, {8: "XL430-W250"}), falls=False)
+    chain.pose({"shoulder": -0.5, "elbow": 0.5, "wrist_angle": 0.0})
+    limits = {"lower": [*[-1.7] * 6, -0.6842], "upper": [*[1.6] * 6, 0.3083]}
+    with EmulatedLine(chain, wire_time=False) as line:
+        arm = bring_up(
+            line,
+            kind="leader",
+            models=["8=XL430-W250"],
+            torque=False,
+            sleep_pose=[0.0] * 7,
+            start_pose=[0.0] * 7,
+            **limits,
+        )
+        reading = wait(arm.read, "a complete reading")
+        assert reading.position[1] == pytest.approx(-0.5, abs=0.01)
+        assert nothing_has_torque(line)
+        arm.close()
+
+
+def test_the_two_motors_of_a_joint_are_made_to_agree(line: EmulatedLine) -> None:
+    line.chain.motor(3).registers.set("homing_offset", 30)
+    bring_up(line).close()
+    assert line.chain.motor(3).present_position() == line.chain.motor(2).present_position()
+    line.chain.motor(5).registers.set("homing_offset", 300)
+    with pytest.raises(MotorError, match="motors 4 and 5 of elbow differ by 0.460 rad"):
+        bring_up(line)
+
+
 def test_a_gripper_of_the_other_generation_is_recognised(line: EmulatedLine) -> None:
     with line.lock:
         line.chain.pose({"gripper": -0.6})
@@ -189,6 +220,21 @@ def test_unsafe_settings_are_refused_before_the_port_is_opened(changes: dict[str
         ArmSettings(**changes)
 
 
+def test_twenty_bring_ups_leave_nothing_open_and_never_drop_the_arm(line: EmulatedLine) -> None:
+    def files() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = files()
+    for round_ in range(20):
+        arm = bring_up(line)
+        assert nothing_has_torque(line) == (round_ == 0)
+        arm.torque_on()
+        arm.let_hold()
+        arm.close()
+    assert all(motor.torque for motor in line.chain.motors)
+    assert files() == before
+
+
 @pytest.mark.parametrize("mode", ["fast", "plain"])
 def test_readings_survive_lost_and_damaged_packets(line: EmulatedLine, mode: str) -> None:
     arm = bring_up(line, read_mode=mode, bus_patience=0.02)
@@ -199,6 +245,27 @@ def test_readings_survive_lost_and_damaged_packets(line: EmulatedLine, mode: str
     assert all(reading.position[1] == pytest.approx(-0.96, abs=0.01) for reading in complete)
     assert arm.bus.counts.retries > 0
     arm.close()
+
+
+def test_late_answers_are_not_taken_for_answers_to_something_else(line: EmulatedLine) -> None:
+    arm = bring_up(line, read_mode="plain", bus_patience=0.01)
+    line.chain.joints["shoulder"].load = 5.0
+    line.chain.faults.late, line.chain.faults.delay = 0.3, 0.012
+    for _ in range(20):
+        reading = arm.read()
+        assert reading is None or reading.position[1] == pytest.approx(-0.96, abs=0.01)
+        assert arm.examine()[0] == {}
+    arm.close()
+
+
+def test_old_firmware_is_read_motor_by_motor() -> None:
+    with follower(firmware=44) as line:
+        with pytest.raises(MotorError, match="firmware 44 knows no fast sync read. Update it"):
+            bring_up(line, read_mode="fast")
+        arm = bring_up(line)
+        assert not arm.bus.fast
+        assert wait(arm.read, "a complete reading")
+        arm.close()
 
 
 def test_a_silent_motor_is_named_and_the_others_are_still_heard(line: EmulatedLine) -> None:

@@ -155,13 +155,13 @@ def test_states_come_in_vendor_order_with_fingers_from_the_linkage(cell: Cell) -
 
 
 def test_the_arm_follows_its_commands_and_holds_when_they_end(cell: Cell) -> None:
-    cell.operator.stream = {"waist": 0.3, "gripper": 1.0}
-    wait(lambda: abs(cell.angle("waist") - 0.3) < 0.01, "the waist at 0.3 rad")
+    cell.operator.stream = {"waist": 0.2, "gripper": 1.0}
+    wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the waist at 0.2 rad")
     wait(lambda: abs(cell.angle("gripper") - 1.0) < 0.01, "the gripper at 1 rad")
     assert cell.operator.diagnostic("commands", "mode") == "follow"
     cell.operator.stream = {}
     wait(lambda: cell.operator.diagnostic("commands", "mode") == "hold", "an arm that holds")
-    assert cell.angle("waist") == pytest.approx(0.3, abs=0.01)
+    assert cell.angle("waist") == pytest.approx(0.2, abs=0.01)
 
 
 def test_bad_commands_are_refused_and_counted(cell: Cell) -> None:
@@ -176,12 +176,12 @@ def test_bad_commands_are_refused_and_counted(cell: Cell) -> None:
 def test_the_emergency_stop_holds_the_arm_until_it_is_lowered(cell: Cell) -> None:
     cell.operator.stop.publish(Bool(data=True))
     wait(lambda: "emergency stop" in cell.operator.diagnostic("commands"), "the stop in the diagnostics")
-    cell.operator.stream = {"waist": 0.3}
+    cell.operator.stream = {"waist": 0.2}
     time.sleep(0.3)
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
     assert cell.operator.fault == ""  # not this arm's fault
     cell.operator.stop.publish(Bool(data=False))
-    wait(lambda: abs(cell.angle("waist") - 0.3) < 0.01, "the arm to follow again")
+    wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
 
 
 def test_a_stop_raised_before_activation_is_remembered(cell: Cell) -> None:
@@ -197,7 +197,7 @@ def test_an_overload_is_told_and_a_restart_of_the_motor_brings_the_arm_back(cell
         cell.line.chain.motor(9).fail(32)
     wait(lambda: "motor 9 (gripper): overload" in cell.operator.fault, "the fault")
     assert "call /arm_driver/reboot_motors" in cell.operator.fault
-    cell.operator.stream = {"waist": 0.3}
+    cell.operator.stream = {"waist": 0.2}
     time.sleep(0.2)
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
     cell.operator.stream = {}
@@ -206,8 +206,8 @@ def test_an_overload_is_told_and_a_restart_of_the_motor_brings_the_arm_back(cell
     wait(lambda: cell.operator.fault == "", "the end of the fault")
     assert all(motor.torque for motor in cell.line.chain.motors)
     assert cell.line.chain.motor(9).registers.get("goal_current") == 200
-    cell.operator.stream = {"waist": 0.3}
-    wait(lambda: abs(cell.angle("waist") - 0.3) < 0.01, "the arm to follow again")
+    cell.operator.stream = {"waist": 0.2}
+    wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
 
 
 def test_a_hardware_error_of_a_shadow_is_noticed(cell: Cell) -> None:
@@ -260,12 +260,12 @@ def test_a_pulled_cable_is_told_and_the_arm_comes_back_holding(cell: Cell) -> No
 def test_a_fault_of_the_other_arm_stops_this_one(cell: Cell) -> None:
     cell.operator.partner.publish(String(data="motor 4 (elbow): overload"))
     wait(lambda: "follower_right: motor 4" in cell.operator.diagnostic("commands"), "the partner's fault")
-    cell.operator.stream = {"waist": 0.3}
+    cell.operator.stream = {"waist": 0.2}
     time.sleep(0.2)
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
     assert cell.operator.fault == ""
     cell.operator.partner.publish(String(data=""))
-    wait(lambda: abs(cell.angle("waist") - 0.3) < 0.01, "the arm to follow again")
+    wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
 
 
 def test_torque_is_only_switched_off_in_the_sleep_pose(cell: Cell) -> None:

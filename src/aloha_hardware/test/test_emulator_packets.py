@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aloha_hardware.emulator import packets
 from aloha_hardware.emulator.chain import Chain
 from aloha_hardware.emulator.packets import Parser
-from aloha_hardware.motors import MODELS, Motor
+from aloha_hardware.motors import FOLLOWER, MODELS, Motor
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,17 @@ def test_a_damaged_instruction_is_answered_with_a_checksum_error() -> None:
     (damaged,) = Parser().feed(bytes(packet))
     (reply,) = chain.handle(damaged, 0.0)
     assert reply.data == packets.status(1, packets.BAD_CRC)
+
+
+CODES = st.sampled_from([1, 2, 3, 4, 5, 6, 8, 0x10, 0x20, 0x82, 0x83, 0x8A, 0x92, 0x93, 0x9A])
+
+
+@settings(max_examples=200, deadline=None)
+@given(ident=st.integers(0, 254), code=CODES, parameters=st.binary(max_size=24), firmware=st.sampled_from([44, 46]))
+def test_no_instruction_brings_the_chain_down(ident: int, code: int, parameters: bytes, firmware: int) -> None:
+    chain = Chain(FOLLOWER[:3], firmware)
+    (packet,) = Parser().feed(packets.instruction(ident, code, parameters))
+    assert packet.parameters == parameters
+    for number, reply in enumerate(chain.handle(packet, 0.0)):
+        assert reply.data[:4] == packets.HEADER, number
+    chain.advance(0.1)

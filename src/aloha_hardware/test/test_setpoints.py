@@ -38,17 +38,17 @@ def test_joints_a_command_does_not_name_stay(arm: Setpoints) -> None:
 
 
 def test_the_newest_command_wins(arm: Setpoints) -> None:
-    command(arm, 0.0, waist=0.3)
+    command(arm, 0.0, waist=0.25)
     run(arm, 0.0, 2)
     command(arm, 0.02, waist=-0.05)
     assert run(arm, 0.02, 5)[-1] == pytest.approx(-0.05)
 
 
 def test_a_late_command_leaves_the_arm_where_it_is(arm: Setpoints) -> None:
-    command(arm, 0.0, waist=0.4)
+    command(arm, 0.0, waist=0.29)
     waist = run(arm, 0.0, 20)
     assert arm.mode is Mode.HOLD
-    assert waist[-1] == waist[9] < 0.4
+    assert waist[-1] == waist[9] < 0.29
     assert arm.held == 1
 
 
@@ -90,12 +90,12 @@ def test_an_arm_that_rests_beyond_its_limits_is_not_pulled_inside_by_a_command_f
 
 
 def test_a_stop_holds_where_the_arm_is_and_outlives_commands(arm: Setpoints) -> None:
-    command(arm, 0.0, waist=0.4, gripper=1.0)
+    command(arm, 0.0, waist=0.29, gripper=1.0)
     run(arm, 0.0, 3)
     gripper = arm.setpoint[-1]
     arm.measured[:] = [0.05, *POSE[1:]]
     arm.stop("emergency stop", "raised")
-    assert command(arm, 0.04, waist=0.4) == "raised"
+    assert command(arm, 0.04, waist=0.29) == "raised"
     assert arm.tick(0.04, PERIOD)[0] == 0.05
     assert arm.setpoint[-1] == gripper  # it does not drop what it holds
     arm.lift("emergency stop")

@@ -17,6 +17,7 @@ from aloha_hardware.motors import Motor
 SHORTEST_STEP, LONGEST_STEP = 0.003, 0.01  # [s]
 CLEAR_MULTI_TURN = bytes([0x01, 0x44, 0x58, 0x4C, 0x22])
 RETURN_DELAY_UNIT = 2e-6  # [s]
+FAST_READ_FIRMWARE = 45
 
 
 @dataclass(frozen=True)
@@ -193,23 +194,21 @@ class Chain:
 
     def _fast_reads(self, reads: Sequence[tuple[int, int, int]], heard: list[EmulatedMotor]) -> list[Reply]:
         """Answer in one packet. Each motor waits for the one before it: after a gap nobody speaks."""
+        able = [motor for motor in heard if motor.registers.get("firmware_version") >= FAST_READ_FIRMWARE]
         blocks: list[tuple[int, int, bytes]] = []
-        complete = True
         for ident, address, length in reads:
-            motor = next((motor for motor in heard if motor.id == ident), None)
-            if motor is None or motor.registers.get("firmware_version") < 45:
-                complete = False
-                blocks.append((0, ident, bytes(length)))
-                continue
+            motor = next((motor for motor in able if motor.id == ident), None)
+            if motor is None:
+                break
             error, data = motor.read(address, length)
-            if complete:
-                blocks.append((error | motor.alert, ident, data or bytes(length)))
-        packet = packets.fast_status(blocks)
-        if not complete:
-            first = next(i for i, (ident, _, _) in enumerate(reads) if all(m.id != ident for m in heard))
-            packet = packet[: 8 + sum(len(data) + 4 for _, _, data in blocks[:first])] if first else b""
-        data, delay = self.faults.apply(packet) if packet else (b"", 0.0)
-        return [Reply(data, delay)]
+            blocks.append((error | motor.alert, ident, data or bytes(length)))
+        if not blocks:
+            return []
+        silent = [(0, ident, bytes(length)) for ident, _, length in reads[len(blocks) :]]
+        packet = packets.fast_status(blocks + silent)  # its length is announced for all of them
+        if silent:
+            packet = packet[: 8 + sum(len(data) + 4 for _, _, data in blocks)]
+        return [Reply(*self.faults.apply(packet))]
 
     def _answer(self, motor: EmulatedMotor, error: int, data: bytes = b"") -> Reply:
         packet = packets.status(motor.id, error | motor.alert, data)
