@@ -1,0 +1,1 @@
+"""Simulated benchmarks, played through the same contract and planner as the robot."""
