@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ContractError, ModelError, ObservationError
 from cosmos_policy_core.model import latents as frames
+from cosmos_policy_core.model.answers import Futures, Proposals, Scene
 from cosmos_policy_core.model.batching import BatchLimit, samples_in_memory
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.denoise import Condition, ShouldStop, generate, start_noise
@@ -25,56 +25,6 @@ from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import Tokenizer
 from cosmos_policy_core.model.transformer import DiffusionTransformer, TextContext
-
-
-@dataclass(frozen=True)
-class Scene:
-    """An encoded observation: shared by all candidates, members and denoising steps.
-
-    clean: (1, C, T, h, w) latents, frames up to the last camera filled, proprio injected; of batch B for B imagined
-    presents.
-    images: (1, cameras, S, S, 3) uint8, prepared; decoding needs them where the tokenizer is causal.
-    """
-
-    clean: Tensor
-    text: TextContext
-    images: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Proposals:
-    """Sampled action chunks.
-
-    actions: (n, K, A) robot units. values: (n,) in [0, 1], predicted together with the chunk.
-    future_proprio: (n, P) robot units. spread: (n,) mean disagreement between the copies of the chunk, normalised.
-    latents: (n, C, T, h, w) raw samples; the world model conditions on them, as published.
-    """
-
-    actions: NDArray[np.float64]
-    values: NDArray[np.float64]
-    future_proprio: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    latents: Tensor
-    seeds: tuple[int, ...]
-
-    def joined(self, others: Proposals) -> Proposals:
-        """Append other proposals of the same observation."""
-        return Proposals(
-            actions=np.concatenate([self.actions, others.actions]),
-            values=np.concatenate([self.values, others.values]),
-            future_proprio=np.concatenate([self.future_proprio, others.future_proprio]),
-            spread=np.concatenate([self.spread, others.spread]),
-            latents=torch.cat([self.latents, others.latents]),
-            seeds=(*self.seeds, *others.seeds),
-        )
-
-
-@dataclass(frozen=True)
-class Futures:
-    """Imagined futures: latents (n, m, C, T, h, w) of n candidates with m members each."""
-
-    latents: Tensor
-    seeds: tuple[int, ...]
 
 
 class CosmosPolicy:

@@ -15,8 +15,7 @@ from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
 from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.presets import PlannerSettings
-from cosmos_policy_core.planning.pruning import contenders
-from cosmos_policy_core.planning.rounds import Cell, cheapest_first, next_round
+from cosmos_policy_core.planning.rounds import Cell, cheapest_first, contested_round, next_round
 
 ROUND = 8
 """Value predictions per round: enough to fill a GPU with the 2B model, few enough to notice early who is beaten."""
@@ -79,7 +78,7 @@ class Scoring:
         try:
             if not self.settings.pruning and not self.budget.limited:
                 self.run_all()
-            while cells := next_round(self.known, self._able(), self.order, ROUND):
+            while cells := self._next_round():
                 self.imagine(cells)
                 self.evaluate(cells)
         except SamplingStopped:
@@ -126,14 +125,11 @@ class Scoring:
         self.network_calls += sum(self._calls(count) for count in steps)
         self.seconds["evaluate"] += time.perf_counter() - started
 
-    def _able(self) -> NDArray[np.bool_]:
-        """Candidates that need more values: all of them, or those that can still win while there is a contest."""
-        n = len(self.known)
-        if not self.settings.pruning:
-            return np.ones(n, dtype=bool)
-        values, known = self.values.reshape(n, -1), self.known.reshape(n, -1)
-        able = contenders(values, known, self.settings.aggregate, self.settings.threshold)
-        return able if able.sum() > 1 else np.zeros(n, dtype=bool)
+    def _next_round(self) -> list[Cell]:
+        settings = self.settings
+        if not settings.pruning:
+            return next_round(self.known, np.ones(len(self.known), dtype=bool), self.order, ROUND)
+        return contested_round(self.values, self.known, self.order, ROUND, settings.aggregate, settings.threshold)
 
     def _calls(self, steps: int) -> int:
         return len(self.world.config.schedule.evaluations(steps)) if steps else 0
