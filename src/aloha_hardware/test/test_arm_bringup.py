@@ -220,12 +220,12 @@ def test_unsafe_settings_are_refused_before_the_port_is_opened(changes: dict[str
         ArmSettings(**changes)
 
 
-def test_twenty_bring_ups_leave_nothing_open_and_never_drop_the_arm(line: EmulatedLine) -> None:
+def test_ten_bring_ups_leave_nothing_open_and_never_drop_the_arm(line: EmulatedLine) -> None:
     def files() -> int:
         return len(os.listdir("/proc/self/fd"))
 
     before = files()
-    for round_ in range(20):
+    for round_ in range(10):
         arm = bring_up(line)
         assert nothing_has_torque(line) == (round_ == 0)
         arm.torque_on()
