@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
     "train": ("train", "train a policy on recorded episodes"),
     "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
+    "eval-benchmark": ("evaluate_benchmark", "measure the success rate of a checkpoint in LIBERO or RoboCasa"),
     "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
     "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
     "statistics": ("statistics", "compute what actions and proprioception are normalised with"),

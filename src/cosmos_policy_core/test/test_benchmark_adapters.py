@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from cosmos_policy_core.cli import main
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, ContractError, ObservationError, SimulatorError
 from cosmos_policy_core.evaluation.adapters import libero, robocasa
@@ -19,7 +21,8 @@ from cosmos_policy_core.evaluation.adapters.cell import BenchmarkCell, run_trial
 from cosmos_policy_core.evaluation.adapters.libero import LiberoCell
 from cosmos_policy_core.evaluation.adapters.robocasa import RobocasaCell
 from cosmos_policy_core.model.observation import Observation
-from cosmos_policy_core.planning.planner import Plan
+from cosmos_policy_core.model.untrained import nano_for, untrained_policy
+from cosmos_policy_core.planning.planner import Direct, Plan
 
 
 class Tabletop:
@@ -209,3 +212,38 @@ def test_initial_states_are_read_without_running_code(tmp_path: Path) -> None:
     torch.save(np.zeros(3), tmp_path / "flat.init")
     with pytest.raises(SimulatorError, match=r"holds an array of shape \(3,\)"):
         libero.read_states(tmp_path / "flat.init")
+
+
+@pytest.mark.parametrize(
+    ("suite", "task", "sentence"),
+    [
+        ("libero_goal", "0", "LIBERO is not installed"),
+        ("robocasa", "OpenDrawer", "RoboCasa is not installed"),
+        ("libero_goal", "stove", "LIBERO's tasks are numbered"),
+    ],
+)
+def test_the_command_names_a_missing_simulator_before_it_loads_weights(
+    suite: str, task: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if "not installed" in sentence and importlib.util.find_spec(suite.split("_")[0]) is not None:
+        pytest.skip(f"{suite} is installed")
+    assert main(["eval-benchmark", "--checkpoint", "/nowhere", "--suite", suite, "--task", task]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["libero", "robocasa"])
+def test_a_real_policy_plays_a_trial(name: str) -> None:
+    contract = Embodiment.load(name)
+    config = nano_for(contract)
+    small = dataclasses.replace(config.transformer, model_channels=32, num_blocks=1, num_heads=2, adaln_lora_dim=4)
+    config = config.model_copy(update={"transformer": small})
+    policy = untrained_policy(contract, ["push the plate", "open the microwave"], config)
+    policy.network.eval().requires_grad_(False)
+    cell: BenchmarkCell
+    if name == "libero":
+        cell = LiberoCell(Tabletop(contract, 7), "push the plate", STATES, 18)
+    else:
+        cell = RobocasaCell(lambda scene, seed: Tabletop(contract, 12), "OpenDrawer")
+        cell.max_steps = 18
+    trial = run_trial(cell, Direct(policy, steps=1), 0, 0)
+    assert trial.steps == 18 and trial.plans[1].actions.shape == (contract.chunk_horizon, 7)

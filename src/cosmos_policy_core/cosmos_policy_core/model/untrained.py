@@ -59,6 +59,7 @@ def untrained_policy(
 
 
 def statistics_of_limits(contract: Embodiment) -> Statistics:
-    """Pretend the data filled the contract's position limits."""
+    """Pretend the data filled the contract's position limits; an end effector's readings go from -1 to 1."""
     corners = np.stack([contract.action_lower, contract.action_upper])
-    return Statistics.of(corners, corners)
+    readings = corners if contract.body is None else np.outer([-1.0, 1.0], np.ones(contract.proprio_dim))
+    return Statistics.of(corners, readings)

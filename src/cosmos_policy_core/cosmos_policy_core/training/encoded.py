@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor
 
-from cosmos_policy_core.data import hdf5, jpeg
+from cosmos_policy_core.data import jpeg, layouts
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.returns import monte_carlo_returns
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError, EpisodeError
+from cosmos_policy_core.errors import DatasetError
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.images import prepare_images
 from cosmos_policy_core.model.policy import CosmosPolicy
@@ -46,7 +46,7 @@ class EncodedEpisode:
 
 
 def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[Episode], list[str]]:
-    """Read the episodes of several folders; a broken one is named and left out.
+    """Read the episodes of several folders, in any known layout; a broken one is named and left out.
 
     Returns:
         Episodes in order, and one sentence per episode that was left out.
@@ -54,13 +54,16 @@ def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[E
     Raises:
         DatasetError: no episode is left.
     """
-    episodes, broken = [], []
+    episodes: list[Episode] = []
+    broken: list[str] = []
     for folder in folders:
-        for path in hdf5.episode_paths(folder):
-            try:
-                episodes.append(hdf5.read_episode(path, contract))
-            except EpisodeError as error:
-                broken.append(str(error))
+        found, left_out = layouts.scan(folder)
+        broken += [item.reason for item in left_out]
+        for result in layouts.read_all(found, contract):
+            if isinstance(result, Episode):
+                episodes.append(result)
+            else:
+                broken.append(result.reason)
     if not episodes:
         raise DatasetError(f"{', '.join(map(str, folders))}: no readable episode. First problem: {broken[0]}")
     return episodes, broken
