@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 import machine
 from steps import SetupError, digest, finish, is_fresh, run, say, succeeds
@@ -35,8 +36,8 @@ def main() -> int:
     """Bring the set-up to completion and return the exit code."""
     NOTES.mkdir(exist_ok=True)
     with (NOTES / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second set-up waits for the first
         try:
+            wait_for_turn(lock)
             set_up()
         except SetupError as error:
             print(f"\nmake setup: {error}", file=sys.stderr)
@@ -45,6 +46,15 @@ def main() -> int:
             print("\nmake setup: interrupted; repeat it to go on", file=sys.stderr)
             return 130
     return 0
+
+
+def wait_for_turn(lock: TextIO) -> None:
+    """Let another set-up of the same folder finish first."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("another set-up is running here; waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def set_up() -> None:

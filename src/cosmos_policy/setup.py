@@ -29,9 +29,9 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "policy_node = cosmos_policy.policy_node:main",
-            "planner_node = cosmos_policy.planner_node:main",
-            "chunk_executor_node = cosmos_policy.chunk_executor_node:main",
+            "policy_node = cosmos_policy.entry:policy_node",
+            "planner_node = cosmos_policy.entry:planner_node",
+            "chunk_executor_node = cosmos_policy.entry:chunk_executor_node",
             "demo = cosmos_policy.demo.main:main",
         ]
     },

@@ -95,6 +95,12 @@ def resolve(given: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+def is_misspelt(name: str) -> bool:
+    """Tell whether a name is not an argument but close to one."""
+    known = [argument.name for argument in ARGUMENTS]
+    return name not in known and bool(difflib.get_close_matches(name, known, n=1))
+
+
 def _value(argument: Argument, text: str) -> Any:
     if argument.choices and text not in argument.choices:
         raise GraphError(f"{argument.name}: '{text}' is unknown. Use one of: {', '.join(argument.choices)}.")

@@ -8,7 +8,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from cosmos_policy.graph import ARGUMENTS, Argument, NodeSpec, bringup
+from cosmos_policy.graph import ARGUMENTS, Argument, NodeSpec, bringup, is_misspelt
 
 
 def declaration(argument: Argument) -> DeclareLaunchArgument:
@@ -45,7 +45,16 @@ def action(node: NodeSpec) -> Node:
 def nodes(context: LaunchContext) -> list[Node]:
     """Describe every node for the arguments in the context."""
     given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
-    return [action(node) for node in bringup(given)]
+    return [action(node) for node in bringup(given | misspelt(context))]
+
+
+def misspelt(context: LaunchContext) -> dict[str, str]:
+    """Find typed arguments that nearly match one of the graph, for the graph to refuse.
+
+    launch ignores names it does not know; others may belong to a launch file that includes this one.
+    """
+    words = [word.partition(":=") for word in context.argv]
+    return {name: value for name, separator, value in words if separator and is_misspelt(name)}
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -1,0 +1,31 @@
+"""Where the processes of the nodes start: Ctrl-C ends them silently while their libraries still load.
+
+Importing torch takes seconds, and Python's own answer to Ctrl-C in the middle of it is a traceback. The node installs
+its handlers once it exists; see :mod:`cosmos_policy.running`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import signal
+
+
+def policy_node() -> int:
+    """Run the policy."""
+    return _run("cosmos_policy.policy_node")
+
+
+def planner_node() -> int:
+    """Run the planner."""
+    return _run("cosmos_policy.planner_node")
+
+
+def chunk_executor_node() -> int:
+    """Run the chunk executor."""
+    return _run("cosmos_policy.chunk_executor_node")
+
+
+def _run(module: str) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    code: int = importlib.import_module(module).main()
+    return code
