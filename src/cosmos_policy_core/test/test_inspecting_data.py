@@ -58,7 +58,7 @@ def test_broken_episodes_are_named_and_counted_and_the_others_go_on(
     assert "attribute 'success' is 'False'" in reasons["b.hdf5"]
     assert "agentview_image[2]: the JPEG cannot be decoded" in reasons["c.hdf5"]
     assert "is not a readable episode" in reasons["d.hdf5"]
-    assert "3 episodes are sound" in printed and "3 are left out" in printed
+    assert "3 episodes are sound" in printed and "left out: 3." in printed
 
 
 def test_images_may_be_left_undecoded(contract: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -91,11 +92,11 @@ def _print(console: Console, summary: dict[str, Any], reports: list[Report], lef
     for report in reports:
         outcome = "success" if report.success else f"failure ({report.success_score:g})"
         name = report.source.removeprefix(f"{summary['folder']}/")
-        table.add_row(name, report.instruction, str(report.steps), outcome, "; ".join(report.notes))
+        table.add_row(escape(name), escape(report.instruction), str(report.steps), outcome, "; ".join(report.notes))
     console.print(table)
     console.print(
         f"{summary['sound']} episodes are sound ({summary['successes']} successes, {summary['failures']} failures, "
-        f"{summary['steps']} steps, {summary['images_checked']} images decoded); {summary['broken']} are left out."
+        f"{summary['steps']} steps, {summary['images_checked']} images decoded); left out: {summary['broken']}."
     )
     for kind, names in summary["constant_dimensions"].items():
         if names:
