@@ -108,7 +108,7 @@ def make_environment(stamp: Path, key: str, ros: str | None) -> None:
 
 def install_wheels(ros: str | None, gpu: bool) -> None:
     """Install Python packages: those of ROS 2 only where none is sourced."""
-    lock: list[str | Path] = ["-c", REQUIREMENTS / "lock.txt"]
+    lock: list[str | Path] = ["-c", REQUIREMENTS / "lock.txt"] if sys.version_info >= (3, 11) else []
     pip("pip itself", ["-r", REQUIREMENTS / "pip.txt"])
     if ros:
         # The distribution's own extension modules, such as cv_bridge, are built against NumPy 1.
