@@ -1,4 +1,4 @@
-"""Keep every test process to itself on the ROS 2 graph."""
+"""Keep every test process to itself on the ROS 2 graph, and let it draw without a screen."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ if os.environ.get("ROS_DISTRO") == "humble":
     os.environ["ROS_LOCALHOST_ONLY"] = "1"
 else:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+# MuJoCo decides how it draws when it is first imported, which may be by any of the collected test modules.
+if not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def pytest_report_header() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from cosmos_policy_core.data import jpeg
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.embodiment import Embodiment
