@@ -45,7 +45,7 @@ KEYS = {
 PIP_ONLY = {"av", "diffusers", "fast_simplification", "honcho", "huggingface_hub", "safetensors", "tyro"}
 
 # Imported where it is used, with a sentence that says what to install.
-OPTIONAL = {"transformers"}
+OPTIONAL = {"transformers", "libero", "robocasa", "robosuite"}
 
 # Needed without an import: started by name, or found through another library.
 WITHOUT_IMPORT = {

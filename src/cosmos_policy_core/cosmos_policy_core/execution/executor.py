@@ -53,10 +53,12 @@ class Run:
 class ChunkExecutor:
     """Execute chunks one at a time; a new one takes over from the commanded motion without a stop.
 
-    Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe. It is silent
-    until the first chunk, holds the last command after a chunk, and falls silent again on an emergency stop, on
-    shutdown, or when the arms were taken farther from the held pose than a chunk may start. Chunk time follows the given clock but never more than two command periods per tick: after a stall the
-    arms go on from where they were instead of catching up.
+    Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe.
+
+    It is silent until the first chunk, holds the last command after a chunk, and falls silent again on an emergency
+    stop, on shutdown, or when the arms were taken farther from the held pose than a chunk may start. Chunk time follows
+    the given clock but never more than two command periods per tick: after a stall the arms go on from where they were
+    instead of catching up.
     """
 
     def __init__(self, settings: ExecutorSettings) -> None:
