@@ -39,10 +39,6 @@ else:
 if not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-# MuJoCo reads the variable once, in whichever test module imports it first.
-if not os.environ.get("DISPLAY"):
-    os.environ.setdefault("MUJOCO_GL", "egl")
-
 
 def pytest_report_header() -> str:
     """Say in the report which domain the tests talk in."""

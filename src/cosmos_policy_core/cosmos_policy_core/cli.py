@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
     "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
     "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
-    "bench": ("bench", "measure the speed of model, planner or control"),
+    "bench": ("bench", "measure the speed of model or planner"),
 }
 
 USER_ERROR = 2

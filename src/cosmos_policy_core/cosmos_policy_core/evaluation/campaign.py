@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cosmos_policy_core.errors import CosmosPolicyError
 from cosmos_policy_core.evaluation.intervals import wilson
 
 
@@ -115,9 +116,19 @@ class _Worker:
     planner: Any
     instruction: str
     options: Any
+    problem: CosmosPolicyError | None = None
 
     @classmethod
     def start(cls, campaign: Campaign) -> None:
+        """Load everything; a user's mistake is kept for `run`, because a pool hides what its initialiser raises."""
+        cls.problem = None
+        try:
+            cls._load(campaign)
+        except CosmosPolicyError as error:
+            cls.problem = error
+
+    @classmethod
+    def _load(cls, campaign: Campaign) -> None:
         os.environ.setdefault("LP_NUM_THREADS", "1")
         import torch
 
@@ -157,6 +168,8 @@ class _Worker:
     def run(cls, seed: int) -> Outcome:
         from cosmos_policy_core.evaluation.rollout import run_trial
 
+        if cls.problem is not None:
+            raise cls.problem
         trial = run_trial(cls.environment, cls.planner, cls.instruction, seed, cls.options)
         return Outcome(
             seed=seed,

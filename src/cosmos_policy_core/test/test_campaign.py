@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
+from cosmos_policy_core.errors import CheckpointError
+from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, evaluate, summarise
 from cosmos_policy_core.evaluation.intervals import wilson
 
 
@@ -41,3 +42,9 @@ def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) ->
         file.write('{"campaign": {"checkpoint": "a"')  # a run that was killed while writing
     assert Log(path, Campaign("a")).read() == {5000: outcome}
     assert Log(path, Campaign("b")).read() == {}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence_in_every_process(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(CheckpointError, match="not a checkpoint folder"):
+        list(evaluate(Campaign(str(tmp_path)), [5000, 5001], workers))
