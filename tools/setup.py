@@ -76,6 +76,8 @@ def set_up() -> None:
         check_python(version)
         machine.provide(LOG)
         make_environment(stamps["environment"], environment_key, ros)
+        if ros:
+            check_colcon()
         install_wheels(ros, gpu)
         finish(stamps["wheels"], wheels_key)
     build()
@@ -89,6 +91,12 @@ def check_python(version: tuple[int, int]) -> None:
         raise SetupError(
             f"Python {version[0]}.{version[1]} is not supported. Use 3.10 to 3.13: make setup PYTHON=python3.11"
         )
+
+
+def check_colcon() -> None:
+    """Refuse a sourced ROS 2 without the tool that builds workspaces."""
+    if not succeeds([PYTHON, "-m", "colcon", "--help"]):
+        raise SetupError("colcon is missing. Install it: sudo apt-get install python3-colcon-common-extensions")
 
 
 def make_environment(stamp: Path, key: str, ros: str | None) -> None:
@@ -154,8 +162,6 @@ def build_inputs() -> Iterator[Path]:
 
 def build() -> None:
     """Build the packages with colcon."""
-    if not succeeds([PYTHON, "-m", "colcon", "--help"]):
-        raise SetupError("colcon is missing. Install it: sudo apt-get install python3-colcon-common-extensions")
     command = [
         ROOT / "tools" / "run.bash",
         "python",
