@@ -36,7 +36,8 @@ RESET_TIMEOUT = 10.0
 """[s] of real time after which a reset is given up: the physics loop does not run."""
 
 QUIET_AFTER_RESET = 0.3
-"""[s] in which commands are dropped: they were meant for the scene before the reset."""
+"""[s] in which commands are dropped, because they were meant for the scene before the reset. It is answered after that:
+whoever has the answer finds images and states of the new scene only."""
 
 
 class CellNode(Node):
@@ -72,6 +73,7 @@ class CellNode(Node):
         self._resets: queue.SimpleQueue[tuple[ResetCell.Request, ResetCell.Response, threading.Event]] = (
             queue.SimpleQueue()
         )
+        self._quieting: list[threading.Event] = []
         joints = self.cell.settings.joint_names
         self._inboxes = [CommandInbox(joints, self.graph.command_timeout) for _ in range(2)]
         self._open_interfaces()
@@ -81,6 +83,10 @@ class CellNode(Node):
     def time(self) -> float:
         """Simulated time since the node started [s]; a reset does not turn it back."""
         return self._tick * self._period
+
+    @property
+    def _quiet(self) -> bool:
+        return self.time - self._reset_at < QUIET_AFTER_RESET
 
     def run(self, stop: threading.Event) -> None:
         """Simulate until stopped. Draws in the calling thread and frees the renderer there."""
@@ -147,7 +153,10 @@ class CellNode(Node):
             response.success = True
             response.instruction = self.cell.settings.instruction
             response.object_pose = self.cell.object_pose.tolist()
-            done.set()
+            self._quieting.append(done)
+        if self._quieting and not self._quiet:
+            while self._quieting:
+                self._quieting.pop().set()
 
     def _publish_diagnostics(self, pacer: Pacer) -> None:
         factor, rates = self._meter.read(self.time)
@@ -180,7 +189,7 @@ class CellNode(Node):
     # -- callbacks -----------------------------------------------------------------------------------------------
 
     def _on_command(self, arm: int, message: JointState) -> None:
-        if self.time - self._reset_at < QUIET_AFTER_RESET:
+        if self._quiet:
             return
         stamp = messages.to_seconds(message.header.stamp)
         reason = self._inboxes[arm].receive(message.name, message.position, stamp=stamp or None, now=self.time)

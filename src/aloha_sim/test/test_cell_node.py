@@ -51,7 +51,7 @@ class Observer(Node):
         self.newest: dict[str, Any] = {}
         self.stamps: list[float] = []
         self.target: float | None = None
-        self.create_timer(0.02, lambda: None if self.target is None else self.send(self.target))
+        self.create_timer(0.02, self._command)
         for topic, kind, quality in (
             ("/clock", Clock, 1),
             (f"{LEFT}/joint_states", JointState, 1),
@@ -64,6 +64,11 @@ class Observer(Node):
         self.commands = self.create_publisher(JointState, f"{LEFT}/joint_commands", 1)
         self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
         self.resets = self.create_client(ResetCell, "/sim/reset")
+
+    def _command(self) -> None:
+        clock = self.newest.get("/clock")
+        if self.target is not None and clock is not None:
+            self.send(self.target, stamp=clock.clock.sec + 1e-9 * clock.clock.nanosec)
 
     def _keep(self, topic: str, message: Any) -> None:
         if topic == "/cam_high/image_raw":
@@ -92,17 +97,7 @@ class Observer(Node):
             message.header.stamp.sec, message.header.stamp.nanosec = int(stamp), int(stamp % 1 * 1e9)
         self.commands.publish(message)
 
-    def now(self) -> float:
-        clock = self.fresh("/clock").clock
-        return float(clock.sec + clock.nanosec * 1e-9)
-
     def reset(self, seed: int, task: str = "") -> ResetCell.Response:
-        response = self.ask_reset(seed, task)
-        listens_at = self.now() + QUIET_AFTER_RESET
-        self.wait(lambda: self.now() > listens_at, "the cell to listen again")
-        return response
-
-    def ask_reset(self, seed: int, task: str = "") -> ResetCell.Response:
         assert self.resets.wait_for_service(PATIENCE)
         future = self.resets.call_async(ResetCell.Request(seed=seed, task=task))
         self.wait(future.done, "/sim/reset")
@@ -171,11 +166,20 @@ def test_commands_meant_for_the_scene_before_a_reset_are_dropped(observer: Obser
     observer.reset(4)
     observer.target = 0.4
     observer.wait(lambda: observer.waist() > 0.2, "an arm on its way")
-    observer.ask_reset(4)
+    answer = observer.resets.call_async(ResetCell.Request(seed=4))
+    observer.wait(lambda: observer.waist() < 0.01, "the scene after the reset")
     observer.target = None
-    listens_at = observer.now() + QUIET_AFTER_RESET
-    observer.wait(lambda: observer.now() > listens_at, "the cell to listen again")
+    observer.wait(answer.done, "/sim/reset")
     assert observer.waist() == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_reset_is_answered_when_everything_seen_is_of_the_new_scene(observer: Observer) -> None:
+    observer.reset(4)
+    before = observer.fresh("/clock").clock
+    observer.reset(4)
+    after = observer.fresh("/clock").clock
+    passed = after.sec - before.sec + 1e-9 * (after.nanosec - before.nanosec)
+    assert passed > QUIET_AFTER_RESET > 2 / 25
 
 
 def test_a_task_of_another_cell_is_refused_with_the_remedy(observer: Observer) -> None:
