@@ -90,14 +90,17 @@ class Running:
         sent = action.send_goal_async(goal, feedback_callback=self._on_feedback)
         self._handle: ClientGoalHandle = wait_for(sent, PATIENCE, "/execute_chunk")
         assert self._handle.accepted
+        self._ended = self._handle.get_result_async()
+        self._ended.add_done_callback(lambda _: self._moved.set())
 
     def _on_feedback(self, message: Any) -> None:
         if message.feedback.step >= 5:
             self._moved.set()
 
     def wait_until_it_moves(self) -> None:
-        """Wait for the sixth action."""
-        assert self._moved.wait(PATIENCE)
+        """Wait for the sixth action; a chunk that ends before it says why."""
+        assert self._moved.wait(PATIENCE), "no feedback and no result"
+        assert not self._ended.done(), self._ended.result().result
 
     def cancel(self) -> None:
         """Cancel."""
@@ -105,4 +108,4 @@ class Running:
 
     def result(self) -> ExecuteChunk.Result:
         """Wait for the end."""
-        return wait_for(self._handle.get_result_async(), PATIENCE, "/execute_chunk").result
+        return wait_for(self._ended, PATIENCE, "/execute_chunk").result

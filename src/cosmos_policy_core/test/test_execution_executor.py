@@ -36,11 +36,20 @@ def test_a_held_pose_is_given_up_when_the_arms_were_taken_elsewhere() -> None:
     rig.start(walk(1, rig.pose, stride=0.01))
     rig.ticks(115)
     held = rig.pose.copy()
-    rig.pose = held - SETTINGS.start_distance / 2
+    rig.pose = held - 0.02
     assert rig.tick() is not None
     rig.pose = held - 1.1 * SETTINGS.start_distance
     assert rig.tick() is None and rig.executor.mode is Mode.SILENT
     assert rig.start(walk(2, rig.pose, stride=0.01)).outcome is None
+
+
+def test_a_held_pose_is_given_up_when_the_arms_jump_as_only_a_reset_makes_them() -> None:
+    rig = Rig()
+    rig.start(walk(1, rig.pose, stride=0.01))
+    rig.ticks(115)
+    assert SETTINGS.start_distance > 0.2 > 2 * SETTINGS.velocity[0] * TICK
+    rig.pose = rig.pose + np.array([0.2, 0.0, 0.0] * 2)
+    assert rig.tick() is None and rig.executor.mode is Mode.SILENT
 
 
 def test_every_second_tick_of_a_chunk_is_one_of_its_actions() -> None:

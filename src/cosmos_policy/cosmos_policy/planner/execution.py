@@ -13,6 +13,7 @@ from cosmos_policy_msgs.action import ExecuteChunk
 from cosmos_policy_msgs.msg import ActionChunk
 
 HALT_TIMEOUT = 2.0  # [s] until a cancelled chunk must have ended
+RETRY_PERIOD = 0.2  # [s] between two tries at an executor that is not ready
 
 
 class Execution:
@@ -26,6 +27,16 @@ class Execution:
         self._progress = 0.0
 
     async def run(self, chunk: ActionChunk) -> None:
+        """Execute a chunk; an executor that has just started is waited for until it has seen the arms."""
+        patience = time.monotonic() + self._settings.server_timeout
+        result = await self._execute(chunk)
+        while result.termination == ExecuteChunk.Result.NOT_READY and time.monotonic() < patience:
+            self._session.wait_for(f"/execute_chunk: {result.message}")
+            await self._links.pulse.until(lambda: False, RETRY_PERIOD, self._session.check)
+            result = await self._execute(chunk)
+        self._judge(result)
+
+    async def _execute(self, chunk: ActionChunk) -> ExecuteChunk.Result:
         client, name = self._links.executor, "/execute_chunk"
         self._session.show(Feedback.EXECUTING, step=0)
         request = ExecuteChunk.Goal(chunk=without_latent(chunk), steps=0, policy=ExecuteChunk.Goal.REJECT_IF_BUSY)
@@ -46,7 +57,7 @@ class Execution:
             await self._follow(ended, name)
         except TaskEnd as end:
             raise await self._halted(end, sending) from end
-        self._judge(ended.result().result)
+        return ended.result().result
 
     async def _follow(self, ended: Future, name: str) -> None:
         """Wait for a chunk's end, as long as its feedback keeps coming."""

@@ -21,6 +21,9 @@ Vector = NDArray[np.float64]
 # A tick may come this many periods late before the chunk waits for it instead of skipping ahead.
 LATEST_TICK = 2.0
 
+# Times its velocity limit: a measured joint that moved faster while its pose was held was moved by something else.
+IMPOSSIBLE_SPEED = 2.0
+
 
 class Mode(Enum):
     """What the executor does with the arms."""
@@ -56,7 +59,7 @@ class ChunkExecutor:
     Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe.
 
     It is silent until the first chunk, holds the last command after a chunk, and falls silent again on an emergency
-    stop, on shutdown, or when the arms were taken farther from the held pose than a chunk may start. Chunk time follows
+    stop, on shutdown, or when the arms were taken elsewhere while it held. Chunk time follows
     the given clock but never more than two command periods per tick: after a stall the arms go on from where they were
     instead of catching up.
     """
@@ -71,6 +74,7 @@ class ChunkExecutor:
         self._previous: Vector = np.zeros(size)
         self._wanted: Vector = np.zeros(size)
         self._scratch: Vector = np.zeros(size)
+        self._seen: Vector = np.full(size, np.nan)  # where the arms were at the last tick that held
         self._spline: Spline | None = None
         self._action_times: list[float] = []
         self._time = 0.0  # since the start of the spline [s]
@@ -171,18 +175,30 @@ class ChunkExecutor:
             return None
         self.periods.tick(now if measured_time is None else measured_time)
         if self.mode is Mode.HOLDING:
-            return self._hold(states)
+            return self._hold(states, elapsed)
         if self.mode is Mode.RUNNING:
             self._watch_states(now, states, self._stall(elapsed))
         self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
         return self._command
 
-    def _hold(self, states: JointStates) -> Vector | None:
+    def _hold(self, states: JointStates, elapsed: float) -> Vector | None:
         """Repeat the last command, unless the arms were taken elsewhere: a hand or a reset is not fought against."""
-        if states.complete and self.tracking_error(states) > self.settings.start_distance:
+        if states.complete and (self._jumped(states, elapsed) or self._is_far(states)):
             self.mode = Mode.SILENT
             return None
         return self._command
+
+    def _jumped(self, states: JointStates, elapsed: float) -> bool:
+        """Whether an arm is where no motion could have brought it since the last tick: the cell was reset."""
+        np.subtract(states.position, self._seen, out=self._scratch)
+        np.abs(self._scratch, out=self._scratch)
+        self._scratch[list(self.settings.grippers)] = 0.0
+        self._seen[:] = states.position
+        reach = IMPOSSIBLE_SPEED * max(elapsed, self.settings.command_period)
+        return bool((self._scratch > reach * self.settings.velocity).any())
+
+    def _is_far(self, states: JointStates) -> bool:
+        return self.tracking_error(states) > self.settings.start_distance
 
     def tracking_error(self, states: JointStates) -> float:
         """Largest distance of the last command from the measured pose, without grippers [rad]; NaN when unknown."""
@@ -208,6 +224,7 @@ class ChunkExecutor:
         if self._time >= self._spline.duration and self._arrived():
             termination, message = self._verdict or (Termination.COMPLETED, "")
             self.mode = Mode.HOLDING
+            self._seen[:] = np.nan  # nothing is a jump from NaN
             self._end(termination, message)
 
     def _arrived(self) -> bool:
