@@ -12,16 +12,17 @@ from torch import Tensor
 
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ContractError, ModelError, ObservationError
+from cosmos_policy_core.errors import ContractError, ModelError
 from cosmos_policy_core.model import latents as frames
 from cosmos_policy_core.model.answers import Futures, Proposals, Scene
 from cosmos_policy_core.model.batching import BatchLimit, samples_in_memory
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.denoise import Condition, ShouldStop, generate, start_noise
+from cosmos_policy_core.model.encoding import check_proprio, decode_futures, encode_stills, prepare_stills
 from cosmos_policy_core.model.ensembles import FUTURE_STAGE, VALUE_STAGE, SeedMode, member_seed, member_steps
-from cosmos_policy_core.model.images import prepare_images, to_display, to_model_range
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.observation import Observation
+from cosmos_policy_core.model.reading import read_proposals, read_proprio, read_values
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import Tokenizer
 from cosmos_policy_core.model.transformer import DiffusionTransformer, TextContext
@@ -93,16 +94,8 @@ class CosmosPolicy:
             InstructionError: no embedding for the instruction.
         """
         text = self._text(observation.instruction)
-        self._check_proprio(observation)
-        images = prepare_images(
-            [self._image(observation, name) for name in self.config.cameras],
-            self.config.image_size,
-            resize_before=self.contract.images.resize_before,
-            flip_vertical=self.contract.images.flip_vertical,
-            jpeg_quality=self.contract.images.jpeg_quality,
-            center_crop=self.config.center_crop,
-        )
-        stills = torch.from_numpy(images)[None]
+        check_proprio(observation, self.config.proprio_dim)
+        stills = prepare_stills(observation, self.config, self.contract)
         clean = self.encode_images(stills)
         proprio = self.statistics.normalize_proprio(observation.proprio)
         vector = torch.as_tensor(proprio, dtype=self.network.dtype, device=self.device).float()[None]
@@ -116,16 +109,7 @@ class CosmosPolicy:
             (B, C, T, h, w) float32; frames after the last current camera are zero and never read.
             A causal video tokenizer sees the black frames before the cameras; a still tokenizer has none.
         """
-        layout = self.config.layout
-        stills = to_model_range(images.to(self.device).movedim(-1, -3), self.network.dtype)
-        clean = torch.zeros(len(stills), *self.config.latent_shape, device=self.device)
-        if self.tokenizer.temporal_factor == 1:
-            # Stills that know nothing of each other: the frames before the cameras stay zero, as in training.
-            clean[:, :, list(layout.images)] = self.tokenizer.encode_stills(stills).float()
-            return clean
-        black = stills.new_full((len(stills), 2, *stills.shape[2:]), -1.0)
-        clean[:, :, : layout.action] = self.tokenizer.encode_stills(torch.cat([black, stills], dim=1)).float()
-        return clean
+        return encode_stills(images, self.config, self.tokenizer, self.device, self.network.dtype)
 
     def propose(
         self,
@@ -232,13 +216,8 @@ class CosmosPolicy:
         latent of a black image depends on the images before it, too: with the scene that the samples answer, the
         result is the published one; without it, images of a causal tokenizer are slightly off.
         """
-        layout = self.config.layout
-        wanted = list(layout.future_images)
-        if self.tokenizer.temporal_factor == 1:
-            stills = self.tokenizer.decode_stills(latents[:, :, wanted].to(self.device, self.network.dtype))
-        else:
-            stills = self._decode_video(latents.to(self.device).clone(), scene)[:, wanted]
-        return np.asarray(to_display(stills.float()).movedim(-3, -1).cpu())
+        seen = None if scene is None else scene.images
+        return decode_futures(latents.to(self.device), seen, self.config, self.tokenizer, self.network.dtype)
 
     # What a planner builds on -------------------------------------------------------------------------------------
 
@@ -316,42 +295,16 @@ class CosmosPolicy:
 
     def values_of(self, sampled: Tensor) -> NDArray[np.float64]:
         """Read the values (B,) in [0, 1] of samples (B, C, T, h, w)."""
-        raw = frames.extract_value(sampled[:, :, self.config.layout.value])
-        return frames.value_to_unit(raw).double().cpu().numpy()
+        return read_values(sampled, self.config)
 
     def proprio_of(self, sampled: Tensor) -> NDArray[np.float64]:
         """Read the predicted future proprioception (B, P) in robot units of samples (B, C, T, h, w)."""
-        vector = frames.untile(sampled[:, :, self.config.layout.future_proprio], self.config.proprio_dim)
-        return self.statistics.unnormalize_proprio(vector.cpu().numpy())
+        return read_proprio(sampled, self.config, self.statistics)
 
     # Parts -------------------------------------------------------------------------------------------------------
 
-    def _decode_video(self, latents: Tensor, scene: Scene | None) -> Tensor:
-        """Decode (B, C, T, h, w) up to the last image with a causal decoder; changes the latents."""
-        layout, side = self.config.layout, self.config.image_size
-        black = torch.full((1, layout.frames, 3, side, side), -1.0, device=self.device, dtype=self.network.dtype)
-        if scene is not None and scene.images is not None:
-            seen = scene.images.to(self.device).movedim(-1, -3)
-            black[:, list(layout.images)] = to_model_range(seen, self.network.dtype)
-        blank = self.tokenizer.encode_stills(black, layout.future_proprio + 1).float()
-        for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
-            latents[:, :, index] = blank[:, :, index]
-        last = layout.future_images[-1] + 1
-        return self.tokenizer.decode_stills(latents[:, :, :last].to(self.network.dtype))
-
     def _proposals(self, sampled: Tensor, seeds: tuple[int, ...]) -> Proposals:
-        config, layout = self.config, self.config.layout
-        action_frame = sampled[:, :, layout.action]
-        normalised = frames.extract_actions(action_frame, config.horizon, config.action_dim)
-        spread = frames.spread(action_frame, config.horizon * config.action_dim).mean(-1)
-        return Proposals(
-            actions=self.statistics.unnormalize_actions(normalised.cpu().numpy()),
-            values=self.values_of(sampled),
-            future_proprio=self.proprio_of(sampled),
-            spread=spread.double().cpu().numpy(),
-            latents=sampled,
-            seeds=seeds,
-        )
+        return read_proposals(sampled, seeds, self.config, self.statistics)
 
     def _fitting_batch(self) -> int:
         if self.device.type != "cpu":
@@ -370,26 +323,3 @@ class CosmosPolicy:
             embedding = self.text[instruction][None].to(self.device)
             self._contexts[instruction] = self.network.encode_text(embedding)
         return self._contexts[instruction]
-
-    def _image(self, observation: Observation, camera: str) -> NDArray[np.uint8]:
-        image = observation.images.get(camera)
-        if image is None:
-            given = ", ".join(observation.images) or "none"
-            raise ObservationError(
-                f"observation: camera {camera} is missing (given: {given}). Send every camera of the contract."
-            )
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ObservationError(
-                f"observation: image of {camera} is {image.dtype} {image.shape}; "
-                "it must be uint8 (height, width, 3) RGB."
-            )
-        return image
-
-    def _check_proprio(self, observation: Observation) -> None:
-        proprio = np.asarray(observation.proprio)
-        if proprio.shape != (self.config.proprio_dim,):
-            raise ObservationError(
-                f"observation: proprio has shape {proprio.shape}; the contract has {self.config.proprio_dim} joints."
-            )
-        if not np.isfinite(proprio).all():
-            raise ObservationError("observation: proprio holds NaN or infinity. Check the joint states of both arms.")
