@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.errors import DatasetError
 
 
-def split_episodes(episodes: Sequence[Episode], share: float, seed: int) -> tuple[list[int], list[int]]:
+class Splittable(Protocol):
+    """What the split looks at: an episode, read or encoded."""
+
+    @property
+    def where(self) -> str: ...
+    @property
+    def instruction(self) -> str: ...
+
+
+def split_episodes(episodes: Sequence[Splittable], share: float, seed: int) -> tuple[list[int], list[int]]:
     """Split episodes into training and validation, task by task.
 
     The same episodes and seed give the same split, in whatever order they are listed. A task with two or more episodes

@@ -16,6 +16,11 @@ from cosmos_policy_core.model.transformer import TransformerConfig
 CONFIG_FILE = "config.json"
 FORMAT_VERSION = 1
 
+HiddenFrames = Literal["denoised", "noise"]
+"""`denoised`, as published: they are only left unconditioned. Training fills them with the true state and action under
+noise, which a value can partly read at low noise; inference starts them from pure noise and denoises them along.
+`noise`: they hold noise and nothing else, in training and at every step of inference alike."""
+
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,6 +67,10 @@ class PolicyConfig(_Strict):
     prediction: Prediction = "v"
     value_input: Literal["all", "future", "action"] = "future"
     """What the value query sees: V(s, a, s'), V(s') or Q(s, a)."""
+    hidden_frames: HiddenFrames = "denoised"
+    """What the frames hold that a V(s') or Q(s, a) query must not see, see `HiddenFrames`."""
+    gamma: float | None = Field(None, gt=0, le=1)
+    """Discount per control step of the value labels; unknown where None."""
     seeds: Literal["reference", "independent"] = "independent"
     """Ensemble seeds: base + member as published, or independent streams per (candidate, stage, member)."""
     steps: StepsConfig = StepsConfig()

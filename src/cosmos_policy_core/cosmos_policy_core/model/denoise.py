@@ -30,6 +30,8 @@ class Condition:
     mask: Tensor
     text: TextContext
     padding_mask: Tensor | None = None
+    hidden: Tensor | None = None
+    """(B, T), 1 on frames that hold noise only, whatever the network makes of them."""
 
     def rows(self, rows: slice | Tensor) -> Condition:
         """Take some samples of the batch; an instruction of batch 1 is shared by all."""
@@ -37,7 +39,8 @@ class Condition:
         pairs = self.text.keys_values if shared else tuple((k[rows], v[rows]) for k, v in self.text.keys_values)
         text = TextContext(tuple(pairs))
         padding = None if self.padding_mask is None else self.padding_mask[rows]
-        return Condition(clean, self.mask[rows], text.expand(len(clean)) if shared else text, padding)
+        hidden = None if self.hidden is None else self.hidden[rows]
+        return Condition(clean, self.mask[rows], text.expand(len(clean)) if shared else text, padding, hidden)
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ def network_input(x: Tensor, sigma: Tensor, condition: Condition) -> NetworkInpu
         x: (B, C, T, H, W) noisy latents.
         sigma: (B,) or per frame (B, T).
     """
-    full = _over_frames(condition.mask).to(x.dtype)
+    full = over_frames(condition.mask).to(x.dtype)
     sigma = _per_frame(sigma, x.shape[2])
     scaling = rectified_flow(sigma)
-    latents = condition.clean.to(x.dtype) * full + _over_frames(scaling.into) * x * (1 - full)
+    latents = condition.clean.to(x.dtype) * full + over_frames(scaling.into) * x * (1 - full)
     times = torch.where(condition.mask > 0, torch.zeros_like(scaling.noise), scaling.noise)
     return NetworkInput(latents=latents, times=times, mask=full.expand(-1, -1, -1, *x.shape[-2:]))
 
@@ -67,7 +70,10 @@ def network_input(x: Tensor, sigma: Tensor, condition: Condition) -> NetworkInpu
 def predict_clean(
     network: DiffusionTransformer, x: Tensor, sigma: Tensor, condition: Condition, prediction: Prediction = "v"
 ) -> Tensor:
-    """Predict x0 (B, C, T, H, W) float32; conditioned frames come back as they were given."""
+    """Predict x0 (B, C, T, H, W) float32; conditioned frames come back as they were given, hidden ones as zeros.
+
+    A hidden frame whose x0 is always zero stays sigma times its first noise through the whole sampling.
+    """
     given = network_input(x, sigma, condition)
     output = network(
         given.latents.to(network.dtype),
@@ -77,8 +83,9 @@ def predict_clean(
         condition.padding_mask,
     )
     scaling = rectified_flow(_per_frame(sigma, x.shape[2]), prediction)
-    x0 = _over_frames(scaling.skip) * x + _over_frames(scaling.out) * output
-    return condition.clean.to(x0.dtype) * given.mask + x0 * (1 - given.mask)
+    x0 = over_frames(scaling.skip) * x + over_frames(scaling.out) * output
+    x0 = condition.clean.to(x0.dtype) * given.mask + x0 * (1 - given.mask)
+    return x0 if condition.hidden is None else x0 * (1 - over_frames(condition.hidden).to(x0.dtype))
 
 
 @torch.inference_mode()
@@ -132,6 +139,6 @@ def _per_frame(sigma: Tensor, frames: int) -> Tensor:
     return sigma[:, None].expand(-1, frames) if sigma.dim() == 1 else sigma
 
 
-def _over_frames(per_frame: Tensor) -> Tensor:
+def over_frames(per_frame: Tensor) -> Tensor:
     """(B, T) -> (B, 1, T, 1, 1)."""
     return per_frame[:, None, :, None, None]

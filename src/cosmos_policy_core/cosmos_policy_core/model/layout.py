@@ -105,8 +105,20 @@ class LatentLayout:
         }
         return tuple(known[query])
 
+    def hidden(self, query: Query) -> tuple[int, ...]:
+        """Indices of the frames that a value query neither sees nor is asked for; none in other queries."""
+        if query not in (Query.FUTURE_VALUE, Query.ACTION_VALUE, Query.BLIND_VALUE):
+            return ()
+        return tuple(index for index in range(self.value) if index not in self.conditioned(query))
+
     def condition_mask(self, query: Query, device: torch.device | None = None) -> Tensor:
         """(T,) float32, 1 on conditioned frames."""
         mask = torch.zeros(self.frames, device=device)
         mask[list(self.conditioned(query))] = 1.0
+        return mask
+
+    def hidden_mask(self, query: Query, device: torch.device | None = None) -> Tensor:
+        """(T,) float32, 1 on hidden frames."""
+        mask = torch.zeros(self.frames, device=device)
+        mask[list(self.hidden(query))] = 1.0
         return mask

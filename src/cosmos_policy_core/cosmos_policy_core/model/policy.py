@@ -245,11 +245,14 @@ class CosmosPolicy:
             SamplingStopped: `should_stop`, asked before every network call, said so.
         """
         mask = self.config.layout.condition_mask(query, self.device).expand(len(clean), -1)
+        hidden = None
+        if self.config.hidden_frames == "noise":
+            hidden = self.config.layout.hidden_mask(query, self.device).expand(len(clean), -1)
         noise = start_noise(list(seeds), self.config.latent_shape, self.config.schedule.sigma_max, self.device)
         limit = BatchLimit(self._fitting_batch())
         sampled = generate(
             self.network,
-            Condition(clean, mask, text),
+            Condition(clean, mask, text, hidden=hidden),
             noise,
             steps,
             self.config.prediction,

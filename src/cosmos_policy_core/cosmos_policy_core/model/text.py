@@ -47,6 +47,10 @@ class TextEmbeddings:
                 "Use one of these, or fine-tune with demonstrations of the new task."
             ) from None
 
+    def merged(self, more: TextEmbeddings) -> TextEmbeddings:
+        """Return these and more instructions; where both know one, these count."""
+        return TextEmbeddings({**more._embeddings, **self._embeddings})
+
     def save(self, folder: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in self._embeddings.items()}, folder / EMBEDDINGS_FILE)
 

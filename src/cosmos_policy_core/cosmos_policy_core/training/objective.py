@@ -11,7 +11,8 @@ from torch import Tensor
 
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model import latents as frames
-from cosmos_policy_core.model.denoise import Condition, predict_clean
+from cosmos_policy_core.model.config import HiddenFrames
+from cosmos_policy_core.model.denoise import Condition, over_frames, predict_clean
 from cosmos_policy_core.model.diffusion import Prediction, loss_weight
 from cosmos_policy_core.model.layout import LatentLayout, Query
 from cosmos_policy_core.model.transformer import DiffusionTransformer
@@ -48,6 +49,8 @@ class ObjectiveConfig:
 
     value_input: Literal["all", "future", "action", "blind"] = "all"
     """What value samples see; anything but `all` restricts their loss to the value frame, as published."""
+    hidden_frames: HiddenFrames = "denoised"
+    """What value samples hold where they must not see; `noise` leaks nothing of the true state and action."""
     separate_losses: bool = False
     """Policy samples pay for actions only, world samples for the future only, value samples for the value only."""
     no_value_for_policy: bool = False
@@ -92,14 +95,27 @@ def inject_all(latents: Tensor, layout: LatentLayout, batch: Batch) -> Tensor:
 
 def condition_masks(kind: Tensor, layout: LatentLayout, config: ObjectiveConfig) -> Tensor:
     """(B, T) float32: which frames each sample sees clean."""
+    rows = torch.stack([layout.condition_mask(query) for query in _queries(config)])
+    return rows.to(kind.device)[kind]
+
+
+def hidden_masks(kind: Tensor, layout: LatentLayout, config: ObjectiveConfig) -> Tensor | None:
+    """(B, T) float32: which frames of each sample hold noise only; None where none does."""
+    if config.hidden_frames == "denoised" or config.value_input == "all":
+        return None
+    rows = torch.stack([layout.hidden_mask(query) for query in _queries(config)])
+    return rows.to(kind.device)[kind]
+
+
+def _queries(config: ObjectiveConfig) -> tuple[Query, Query, Query]:
+    """Queries that policy, world-model and value samples prepare for, in the order of their kinds."""
     value_query = {
         "all": Query.VALUE,
         "future": Query.FUTURE_VALUE,
         "action": Query.ACTION_VALUE,
         "blind": Query.BLIND_VALUE,
     }[config.value_input]
-    rows = torch.stack([layout.condition_mask(query) for query in (Query.POLICY, Query.WORLD, value_query)])
-    return rows.to(kind.device)[kind]
+    return Query.POLICY, Query.WORLD, value_query
 
 
 def frame_weights(kind: Tensor, masks: Tensor, layout: LatentLayout, config: ObjectiveConfig) -> Tensor:
@@ -151,8 +167,10 @@ def compute_loss(
     """
     target = inject_all(batch.latents, layout, batch)
     masks = condition_masks(batch.kind, layout, config)
-    noisy = target + sigma[:, None, None, None, None] * noise
-    condition = Condition(target, masks, network.encode_text(batch.text))
+    hidden = hidden_masks(batch.kind, layout, config)
+    signal = target if hidden is None else target * (1 - over_frames(hidden))
+    noisy = signal + sigma[:, None, None, None, None] * noise
+    condition = Condition(target, masks, network.encode_text(batch.text), hidden=hidden)
     x0 = predict_clean(network, noisy, sigma, condition, prediction)
     squared = (target - x0).square().mean(dim=(1, 3, 4)) * loss_weight(sigma)[:, None]
     weights = frame_weights(batch.kind, masks, layout, config)

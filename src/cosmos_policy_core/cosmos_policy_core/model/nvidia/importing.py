@@ -35,6 +35,7 @@ from cosmos_policy_core.model.untrained import statistics_of_limits
 
 # Denoising steps of the published evaluations; ALOHA's are the defaults.
 PUBLISHED_STEPS = {"libero": StepsConfig(action=5), "robocasa": StepsConfig(action=5)}
+PUBLISHED_GAMMA = {"libero": 0.99, "robocasa": 0.99, "aloha": 0.998}
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def published_config(contract: Embodiment, files: PublishedFiles) -> PolicyConfi
         proprio_dim=contract.proprio_dim,
         horizon=contract.chunk_horizon,
         value_input="future" if files.value_sees_future_only else "all",
+        gamma=PUBLISHED_GAMMA.get(contract.name) if files.statistics else None,
         steps=PUBLISHED_STEPS.get(contract.name, StepsConfig()),
     )
 
