@@ -53,3 +53,7 @@ class PlanCancelled(CosmosPolicyError):
 
 class SimulatorError(CosmosPolicyError):
     """A simulated cell that is missing or does not do what its contract says."""
+
+
+class DescriptionError(CosmosPolicyError):
+    """A robot description (URDF) that cannot be read, or has no such link."""
