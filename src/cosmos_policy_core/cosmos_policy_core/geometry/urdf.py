@@ -141,16 +141,20 @@ def _joint(element: Element) -> Joint:
 def _shapes(link: Element, colours: Mapping[str, tuple[float, ...]]) -> tuple[Shape, ...]:
     shapes = []
     for visual in link.findall("visual"):
-        material = visual.find("material")
-        colour = GREY
-        if material is not None:
-            colour = _colour(material) if material.find("color") is not None else colours.get(material.get("name"), GREY)
+        colour = _material(visual.find("material"), colours)
         for kind, sizes in (("box", ("size",)), ("cylinder", ("radius", "length")), ("sphere", ("radius",))):
             element = visual.find(f"geometry/{kind}")
             if element is not None:
                 size = tuple(number for key in sizes for number in _numbers(element, key, ""))
                 shapes.append(Shape(kind, size, _origin(visual), colour))
     return tuple(shapes)
+
+
+def _material(material: Element | None, colours: Mapping[str, tuple[float, ...]]) -> tuple[float, ...]:
+    """Give the colour of a material, which stands in it or under its name at the top of the file."""
+    if material is None:
+        return GREY
+    return _colour(material) if material.find("color") is not None else colours.get(material.get("name", ""), GREY)
 
 
 def _origin(element: Element) -> Array:
