@@ -14,11 +14,12 @@ from cosmos_policy.demo import main as demo
 from cosmos_policy.demo.display import Display
 from cosmos_policy.demo.frames import SIZE, compose
 from cosmos_policy.demo.graph_process import GraphProcess
-from cosmos_policy.demo.history import History, Plan
+from cosmos_policy.demo.history import History
 from cosmos_policy.demo.summary import screen, summarise
 from cosmos_policy.demo.timeline import draw_timeline
 from cosmos_policy.errors import DemoError
 from cosmos_policy.messages import chunk_message, image_message, scored_message, stage_message
+from cosmos_policy.plans import Plan
 from cosmos_policy.run_task import TaskOutcome
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import RunTask

@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from cosmos_policy.demo.history import History, Plan
+from cosmos_policy.demo.history import History
+from cosmos_policy.plans import Plan
 
 WIDTH = 88
 

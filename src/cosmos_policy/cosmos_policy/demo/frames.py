@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cosmos_policy.demo.history import Plan
+from cosmos_policy.plans import Plan
 
 SIZE = (1024, 560)  # [px], even: the codec halves the colour planes
 BIG, SMALL, CAPTION = 512, 256, 48

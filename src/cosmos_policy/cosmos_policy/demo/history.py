@@ -9,41 +9,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_policy.messages import chunk_actions, constant_name, image_array, seconds
+from cosmos_policy.messages import constant_name
+from cosmos_policy.plans import Plan
 from cosmos_policy_msgs.action import RunTask
-from cosmos_policy_msgs.msg import PlanReport, StageTime
+from cosmos_policy_msgs.msg import PlanReport
 
 Feedback = RunTask.Feedback
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One decision. Times are node time [s]; stages are wall time [s]."""
-
-    index: int
-    made: float
-    values: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    chosen: int
-    stages: dict[str, float]
-    actions: NDArray[np.float64]
-    imagined: tuple[NDArray[np.uint8], ...]
-
-    @classmethod
-    def from_report(cls, report: PlanReport) -> Plan:
-        """Read a report; `spread` is each candidate's standard deviation over its value predictions, 0 without any."""
-        spread = [float(np.std(score.values)) if len(score.values) else 0.0 for score in report.scores]
-        chosen = next(k for k, chunk in enumerate(report.candidates) if chunk.candidate_id == report.chosen)
-        return cls(
-            index=report.plan_index,
-            made=seconds(report.header.stamp),
-            values=np.asarray(report.candidate_values, dtype=np.float64),
-            spread=np.asarray(spread or [0.0] * len(report.candidates)),
-            chosen=chosen,
-            stages={constant_name(StageTime, stage.stage).lower(): stage.seconds for stage in report.stages},
-            actions=chunk_actions(report.candidates[chosen]),
-            imagined=tuple(image_array(image) for image in report.imagined_images),
-        )
 
 
 @dataclass

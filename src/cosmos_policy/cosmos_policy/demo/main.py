@@ -26,7 +26,7 @@ from cosmos_policy.demo.recorder import Recorder
 from cosmos_policy.demo.summary import Summary, screen, summarise
 from cosmos_policy.demo.timeline import draw_timeline
 from cosmos_policy.errors import DemoError, NodeError
-from cosmos_policy.graph import EMBODIMENTS
+from cosmos_policy.graph.robot import ROBOTS
 from cosmos_policy.run_task import Commander, TaskOutcome
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CosmosPolicyError
@@ -62,7 +62,7 @@ def run_demo(options: argparse.Namespace, console: Console) -> Summary:
     options.output.mkdir(parents=True, exist_ok=True)
     stem = options.output / f"{options.planner}_seed{options.seed}"
     files = {"video": stem.with_suffix(".mp4"), "timeline": stem.with_suffix(".png"), "log": stem.with_suffix(".log")}
-    contract = Embodiment.load(EMBODIMENTS["sim"])
+    contract = Embodiment.load(ROBOTS["sim"].embodiment)
     history = History()
     title = f"{options.planner}, scene {options.seed}"
     with ExitStack() as stack:

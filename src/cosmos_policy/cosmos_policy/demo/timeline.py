@@ -11,7 +11,8 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from cosmos_policy.demo.history import History, Plan
+from cosmos_policy.demo.history import History
+from cosmos_policy.plans import Plan
 from cosmos_policy_core.embodiment import Embodiment
 
 # Joints whose traces tell the story of a transfer, without filling the page.
