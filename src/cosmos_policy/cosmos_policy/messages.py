@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 from sensor_msgs.msg import Image
 
+from cosmos_policy_core.data.messages import image_array as image_array
+from cosmos_policy_core.data.messages import image_problem as image_problem
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import ActionChunk, ScoredChunk, StageTime
@@ -34,23 +36,6 @@ def constant_name(kind: type, value: int) -> str:
     """Name the constant of a message type that has a value, for example SUCCEEDED."""
     names = [name for name in dir(kind) if name.isupper() and getattr(kind, name) == value]
     return names[0] if names else str(value)
-
-
-def image_problem(message: Image, width: int, height: int, encoding: str = "rgb8") -> str | None:
-    """Say why an image is not the expected one, or return None."""
-    if message.encoding != encoding:
-        return f"encoding is '{message.encoding}', not '{encoding}'"
-    if (message.width, message.height) != (width, height):
-        return f"size is {message.width}x{message.height}, not {width}x{height}"
-    if message.step < 3 * width or len(message.data) != message.step * height:
-        return f"{len(message.data)} bytes with step {message.step} do not hold {width}x{height} rgb8"
-    return None
-
-
-def image_array(message: Image) -> NDArray[np.uint8]:
-    """View a checked rgb8 image as (H, W, 3) uint8 without copying."""
-    rows = np.frombuffer(message.data, dtype=np.uint8).reshape(message.height, message.step)
-    return rows[:, : 3 * message.width].reshape(message.height, message.width, 3)
 
 
 def image_message(pixels: NDArray[np.uint8], frame_id: str, stamp: Time | None = None) -> Image:

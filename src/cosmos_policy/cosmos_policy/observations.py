@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock
 from rclpy.node import Node
@@ -21,12 +20,10 @@ from sensor_msgs.msg import Image, JointState
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import image_problem
 from cosmos_policy.qos import SENSOR_DATA
+from cosmos_policy_core.data.messages import state_problem
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import Observation
-
-# What the vendor's driver publishes for every joint when its bus read failed. It looks like a pose.
-FAILED_READ = -np.pi
 
 
 @dataclass(frozen=True)
@@ -164,12 +161,6 @@ def _sample(samples: Mapping[str, Sample], topic: str, what: str, now: Time, lim
 
 
 def _refuse_failed_read(state: JointState, topic: str) -> None:
-    position = np.asarray(state.position, dtype=np.float64)
-    if position.size == 0 or not np.isfinite(position).all():
-        raise ObservationUnavailable(f"{topic}: a joint position is not a number. Check the arm's bus.")
-    # The fingers are derived from the gripper motor, so only the motors carry the mark.
-    motors = [value for name, value in zip(state.name, position, strict=False) if not name.endswith("_finger")]
-    if motors and np.allclose(motors, FAILED_READ, atol=1e-3):
-        raise ObservationUnavailable(
-            f"{topic}: every joint reads -pi, the mark of a failed bus read. Check the arm's bus."
-        )
+    problem = state_problem(state.name, state.position)
+    if problem is not None:
+        raise ObservationUnavailable(f"{topic}: {problem}. Check the arm's bus.")
