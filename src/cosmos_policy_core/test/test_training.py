@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from policies import INSTRUCTION, tiny_policy
+from encoded_episodes import encoded
+from policies import tiny_policy
 
-from cosmos_policy_core.commands.train import split
 from cosmos_policy_core.errors import CheckpointError, DatasetError
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.training.curves import plot_curves
@@ -17,19 +17,6 @@ from cosmos_policy_core.training.encoded import EncodedEpisode
 from cosmos_policy_core.training.mixture import Mixture, MixtureConfig
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig
 from cosmos_policy_core.training.trainer import OptimiserConfig, Trainer
-
-
-def encoded(seed: int, success: bool = True, length: int = 60) -> EncodedEpisode:
-    generator = torch.Generator().manual_seed(seed)
-    return EncodedEpisode(
-        latents=torch.randn(length, 3, 16, 8, 8, generator=generator).half(),
-        proprio=torch.rand(length, 14, generator=generator) * 2 - 1,
-        actions=torch.rand(length, 14, generator=generator) * 2 - 1,
-        values=torch.linspace(-1, 1, length) if success else -torch.ones(length),
-        instruction=INSTRUCTION,
-        success=success,
-        seed=seed,
-    )
 
 
 def mixture(policy: CosmosPolicy, episodes: list[EncodedEpisode] | None = None) -> Mixture:
@@ -113,12 +100,3 @@ def test_a_state_of_another_network_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "training_state.pt").write_bytes(b"not a state")
     with pytest.raises(CheckpointError, match=r"training_state\.pt"):
         trainer(tmp_path).resume()
-
-
-def test_the_split_is_fixed_by_its_seed() -> None:
-    assert split(40, 0.05, seed=1) == split(40, 0.05, seed=1)
-    train, held_out = split(40, 0.05, seed=1)
-    assert len(held_out) == 2
-    assert sorted(train + held_out) == list(range(40))
-    with pytest.raises(DatasetError, match="held out"):
-        split(1, 0.5, seed=0)

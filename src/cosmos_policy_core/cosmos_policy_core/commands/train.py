@@ -1,19 +1,21 @@
-"""`cosmos-policy train`: fit a small checkpoint to recorded episodes on one machine."""
+"""`cosmos-policy train`: fit a small checkpoint to recorded episodes on one machine, afresh or from another one."""
 
 from __future__ import annotations
 
 import json
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 import tyro
 
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError
+
+if TYPE_CHECKING:
+    from cosmos_policy_core.training.preparation import Prepared
+    from cosmos_policy_core.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -24,32 +26,47 @@ class Options:
 
     Example:
         cosmos-policy train --data demos --out checkpoints/mine --steps 10000 --threads 2
+
+    A planning checkpoint, fine-tuned on what came of rollouts, to imagine and to value:
+        cosmos-policy train --from checkpoints/mine --data demos --rollouts rollouts --out checkpoints/planning
+            --mix planning --value-input future --hidden-frames noise --steps 3000
     """
 
     data: tuple[Path, ...]
-    """Folders of episode_*.hdf5; failed episodes teach the world model and the value only."""
+    """Folders of demonstrations; failed episodes among them teach the world model and the value only."""
     out: Path
     """Checkpoint folder to write (also holds the resumable state and the curves)."""
+    rollouts: tuple[Path, ...] = ()
+    """Folders of rollouts of any outcome; they teach the world model and the value, never the policy."""
+    start: Annotated[str | None, tyro.conf.arg(name="from")] = None
+    """Checkpoint to start from: a folder, or the name of a shipped one. Its tokenizer and statistics are kept."""
+    fresh_tokenizer: bool = False
+    """Train a new tokenizer although the start checkpoint has one; its network then has to learn the new latents."""
+    mix: Literal["nano", "policy", "planning"] = "nano"
+    """Shares of policy, world-model and value samples: nano 60/20/20, policy 50/25/25, planning 10/45/45."""
     embodiment: str = "aloha_sim"
     """Contract name or YAML path."""
     steps: int = 10_000
     """Optimiser steps."""
     batch_size: int = 16
     """Samples per step."""
-    learning_rate: float = 1e-3
-    """Peak learning rate."""
+    learning_rate: float | None = None
+    """Peak learning rate; 1e-3, or 3e-4 from a checkpoint."""
     tokenizer_steps: int = 3000
     """Optimiser steps of the image tokenizer."""
     tokenizer_images: int = 40_000
     """Images the tokenizer is trained on, drawn at random."""
-    gamma: float = 0.99
-    """Discount per control step of the value label."""
-    value_input: Literal["all", "future", "action"] = "future"
-    """What value samples see: all, future, action."""
+    gamma: float | None = None
+    """Discount per control step of the value label; the start checkpoint's, or 0.99."""
+    value_input: Literal["all", "future", "action"] | None = None
+    """What value samples see: all is V(s, a, s'), future V(s'), action Q(s, a); the start checkpoint's, or future."""
+    hidden_frames: Literal["denoised", "noise"] | None = None
+    """What V(s') and Q(s, a) samples hold where they must not see: denoised, as published (the truth under noise),
+    or noise (nothing leaks); the start checkpoint's, or denoised."""
     action_weight: float = 5.0
     """Weight of the action frame in the loss (the paper: 1)."""
-    query_share: float = 0.3
-    """Share of policy samples drawn near the steps at which the robot asks."""
+    query_share: float | None = None
+    """Share of policy samples drawn near the steps at which the robot asks; 0.3 by default."""
     held_out: float = 0.05
     """Share of episodes kept for validation, drawn by seed."""
     smallest_range: float = 0.05
@@ -69,44 +86,22 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     import torch
 
     from cosmos_policy_core.training.curves import plot_curves
-    from cosmos_policy_core.training.mixture import Mixture, MixtureConfig
-    from cosmos_policy_core.training.objective import ObjectiveConfig
-    from cosmos_policy_core.training.preparation import prepare, start_at_mean
-    from cosmos_policy_core.training.trainer import CURVES_FILE, OptimiserConfig, Trainer
+    from cosmos_policy_core.training.preparation import prepare
+    from cosmos_policy_core.training.trainer import CURVES_FILE
 
     if options.threads:
         torch.set_num_threads(options.threads)
     started = time.monotonic()
-    contract = Embodiment.load(options.embodiment)
-    policy, episodes, broken = prepare(options, contract)
-    for sentence in broken:
+    options = replace(options, learning_rate=options.learning_rate or (1e-3 if options.start is None else 3e-4))
+    prepared = prepare(options, Embodiment.load(options.embodiment))
+    for sentence in prepared.left_out:
         print(f"left out: {sentence}")
-    train, held_out = split(len(episodes), options.held_out, options.seed)
-    mixture = Mixture(
-        [episodes[index] for index in train],
-        policy.config,
-        MixtureConfig(query_share=options.query_share),
-        policy.text,
-        contract.executed_steps,
-        options.seed,
-    )
-    print(
-        f"{len(train)} episodes ({len(mixture.demos)} succeeded, {len(mixture.failures)} failed) to train on, "
-        f"{len(held_out)} held out, {len(broken)} left out"
-    )
-    start_at_mean(policy, mixture)
-    objective = ObjectiveConfig(
-        value_input=options.value_input, action_weight=options.action_weight, reduce="predicted", scale=1.0
-    )
-    optimiser = OptimiserConfig(
-        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=options.seed
-    )
-    trainer = Trainer(policy, mixture, [episodes[index] for index in held_out], objective, optimiser, options.out)
+    trainer = _trainer(options, prepared)
     if trainer.resume():
         print(f"resuming at step {trainer.step} of {options.steps}")
     trainer.run()
     plot_curves(options.out / CURVES_FILE, options.out / "curves.png")
-    (options.out / "training.json").write_text(json.dumps(asdict(options), indent=2, default=str) + "\n")
+    (options.out / "training.json").write_text(json.dumps(_record(options, trainer), indent=2, default=str) + "\n")
     summary = {
         "checkpoint": str(options.out),
         "steps": trainer.step,
@@ -117,16 +112,51 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     return 0
 
 
-def split(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
-    """Split episode indices into training and held-out ones, by seed.
+def _trainer(options: Options, prepared: Prepared) -> Trainer:
+    """Split the episodes and put the trainer together."""
+    from cosmos_policy_core.data.split import split_episodes
+    from cosmos_policy_core.training.mixture import MIXTURES, Mixture
+    from cosmos_policy_core.training.objective import ObjectiveConfig
+    from cosmos_policy_core.training.preparation import start_at_mean
+    from cosmos_policy_core.training.trainer import OptimiserConfig, Trainer
 
-    Raises:
-        DatasetError: too few episodes to hold one out.
-    """
-    held = max(1, round(count * share)) if share > 0 else 0
-    if held >= count:
-        raise DatasetError(
-            f"{count} episodes can't be split with {share:.0%} held out. Collect more, or use --held-out 0."
-        )
-    order = np.random.default_rng(seed).permutation(count)
-    return sorted(order[held:].tolist()), sorted(order[:held].tolist())
+    policy, episodes = prepared.policy, prepared.episodes
+    train, held_out = split_episodes(episodes, options.held_out, options.seed)
+    shares = MIXTURES[options.mix]
+    if options.query_share is not None:
+        shares = replace(shares, query_share=options.query_share)
+    chosen = [episodes[index] for index in train]
+    mixture = Mixture(chosen, policy.config, shares, policy.text, policy.contract.executed_steps, options.seed)
+    failed = len(mixture.failures)
+    print(
+        f"{len(train)} episodes ({len(mixture.demos)} demonstrations, {len(train) - len(mixture.demos) - failed} "
+        f"successful rollouts, {failed} failures) to train on, {len(held_out)} held out, "
+        f"{len(prepared.left_out)} left out"
+    )
+    if options.start is None:
+        start_at_mean(policy, mixture)
+    objective = ObjectiveConfig(
+        value_input=policy.config.value_input,
+        hidden_frames=policy.config.hidden_frames,
+        action_weight=options.action_weight,
+        reduce="predicted",
+        scale=1.0,
+    )
+    assert options.learning_rate is not None
+    optimiser = OptimiserConfig(
+        steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=options.seed
+    )
+    return Trainer(policy, mixture, [episodes[index] for index in held_out], objective, optimiser, options.out)
+
+
+def _record(options: Options, trainer: Trainer) -> dict[str, object]:
+    """Say what the checkpoint was trained with, options that were left open included."""
+    config = trainer.policy.config
+    return {
+        **asdict(options),
+        "gamma": config.gamma,
+        "value_input": config.value_input,
+        "hidden_frames": config.hidden_frames,
+        "mixture": asdict(trainer.mixture.mixture),
+        "started_from": trainer.policy.identity if options.start is not None else None,
+    }

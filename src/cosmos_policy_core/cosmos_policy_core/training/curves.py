@@ -22,7 +22,10 @@ def plot_curves(table: Path, picture: Path) -> None:
     groups = (
         ("loss", [name for name in series if name == "loss"]),
         ("latent L1 by sample kind and modality", [name for name in series if name.endswith("_l1_loss")]),
-        ("held-out action L1 (normalised)", [name for name in series if name.startswith("held_out_")]),
+        (
+            "held-out action L1 (normalised)",
+            [name for name in series if name.startswith(("held_out_action", "held_out_mean_chunk"))],
+        ),
     )
     for axis, (title, names) in zip(axes, groups, strict=True):
         for name in names:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,15 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import track
 from torch import Tensor
 
 from cosmos_policy_core.data import jpeg, layouts
 from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.layouts import LeftOut
 from cosmos_policy_core.data.returns import monte_carlo_returns
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError
+from cosmos_policy_core.errors import DatasetError, EpisodeError
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.images import prepare_images
 from cosmos_policy_core.model.policy import CosmosPolicy
@@ -30,7 +31,7 @@ class EncodedEpisode:
     """One episode ready to be sampled from.
 
     latents: (L, cameras, C, h, w) float16. proprio, actions: (L, P), (L, A) normalised float32.
-    values: (L,) returns in [-1, 1].
+    values: (L,) returns in [-1, 1]. where: its name in messages. rollout: no demonstration, whatever its outcome.
     """
 
     latents: Tensor
@@ -40,6 +41,8 @@ class EncodedEpisode:
     instruction: str
     success: bool
     seed: int
+    where: str = ""
+    rollout: bool = False
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -69,20 +72,27 @@ def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[E
     return episodes, broken
 
 
-def prepared_images(episode: Episode, contract: Embodiment, config: PolicyConfig) -> NDArray[np.uint8]:
-    """Decode and resize all camera images of an episode: (L, cameras, S, S, 3).
+def prepared_images(
+    episode: Episode, contract: Embodiment, config: PolicyConfig, steps: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
+    """Decode and resize the camera images of an episode, or of some of its steps: (L, cameras, S, S, 3).
 
     Stored images are upright and went through the contract's JPEG already, so neither is done again.
+
+    Raises:
+        EpisodeError: naming file, camera and step of an image that cannot be decoded.
     """
     if config.center_crop:
         raise DatasetError(
-            "this trainer encodes images once, without augmentation; set center_crop to false in the configuration."
+            "this trainer encodes images once, without augmentation, and the checkpoint was trained with random crops. "
+            "Use `torchrun -m cosmos_policy_core.training`."
         )
     per_camera = []
     for name in config.cameras:
         # One opening of the file per camera; step by step would open it for every image.
         stored = episode.jpegs[name][:]
-        images = [jpeg.decode(data, f"{episode.where}: {name}[{step}]") for step, data in enumerate(stored)]
+        wanted = range(len(stored)) if steps is None else steps
+        images = [jpeg.decode(stored[step], f"{episode.where}: {name}[{step}]") for step in wanted]
         per_camera.append(
             prepare_images(
                 images,
@@ -96,26 +106,54 @@ def prepared_images(episode: Episode, contract: Embodiment, config: PolicyConfig
     return np.stack(per_camera, axis=1)
 
 
-def prepare_all(
-    episodes: Sequence[Episode], contract: Embodiment, config: PolicyConfig, workers: int
-) -> list[NDArray[np.uint8]]:
-    """Prepare the images of every episode in several processes, with a progress bar."""
-    jobs = [(episode, contract.to_yaml(), config) for episode in episodes]
+def prepare_each(
+    episodes: Sequence[Episode],
+    contract: Embodiment,
+    config: PolicyConfig,
+    workers: int,
+    steps: Sequence[Sequence[int]] | None = None,
+) -> Iterator[NDArray[np.uint8] | LeftOut]:
+    """Prepare the images of one episode after the other in several processes; a broken one is handed out as such.
+
+    Only a few episodes are in memory at a time.
+
+    Args:
+        steps: per episode, the steps that are wanted; all by default.
+    """
+    text = contract.to_yaml()
+    chosen = steps if steps is not None else [None] * len(episodes)
+    jobs = [(episode, text, config, wanted) for episode, wanted in zip(episodes, chosen, strict=True)]
     if workers <= 1:
-        return [_prepare(job) for job in track(jobs, description="images")]
+        yield from map(_prepare, jobs)
+        return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        return list(track(pool.map(_prepare, jobs, chunksize=4), total=len(jobs), description="images"))
+        waiting: deque[Future[NDArray[np.uint8] | LeftOut]] = deque()
+        for job in jobs:
+            waiting.append(pool.submit(_prepare, job))
+            if len(waiting) >= 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
-def _prepare(job: tuple[Episode, str, PolicyConfig]) -> NDArray[np.uint8]:
+def _prepare(job: tuple[Episode, str, PolicyConfig, Sequence[int] | None]) -> NDArray[np.uint8] | LeftOut:
     torch.set_num_threads(1)
-    episode, contract, config = job
-    return prepared_images(episode, Embodiment.from_yaml(contract), config)
+    episode, contract, config, steps = job
+    try:
+        return prepared_images(episode, Embodiment.from_yaml(contract), config, steps)
+    except EpisodeError as error:
+        return LeftOut(episode.where, str(error))
 
 
 @torch.inference_mode()
 def encode_episode(
-    episode: Episode, images: NDArray[np.uint8], policy: CosmosPolicy, gamma: float, batch: int = 64
+    episode: Episode,
+    images: NDArray[np.uint8],
+    policy: CosmosPolicy,
+    gamma: float,
+    *,
+    rollout: bool = False,
+    batch: int = 64,
 ) -> EncodedEpisode:
     """Encode one episode with the policy's tokenizer and statistics."""
     layout = policy.config.layout
@@ -133,6 +171,8 @@ def encode_episode(
         instruction=episode.instruction,
         success=episode.success,
         seed=episode.seed,
+        where=episode.where,
+        rollout=rollout,
     )
 
 

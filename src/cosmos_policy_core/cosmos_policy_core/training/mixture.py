@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,7 +19,10 @@ from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, Batch
 
 @dataclass(frozen=True)
 class MixtureConfig:
-    """Shares per batch, stratified: a batch always holds these counts (rounded), unlike the published sampler."""
+    """Shares per batch, stratified: a batch always holds these counts (rounded), unlike the published sampler.
+
+    The defaults are the shipped nano checkpoint's.
+    """
 
     policy_share: float = 0.6
     world_share: float = 0.2
@@ -28,6 +32,17 @@ class MixtureConfig:
     """Share of policy samples drawn near the steps at which the robot asks (multiples of the executed steps)."""
     query_jitter: int = 3
     """How near [steps]."""
+    demonstrations_are_rollouts: bool = True
+    """Draw world-model and value samples from demonstrations as well."""
+
+
+MixName = Literal["nano", "policy", "planning"]
+MIXTURES: dict[MixName, MixtureConfig] = {
+    "nano": MixtureConfig(),
+    "policy": MixtureConfig(policy_share=0.5, world_share=0.25, failure_share=0.5),
+    "planning": MixtureConfig(policy_share=0.1, world_share=0.45, failure_share=0.5, demonstrations_are_rollouts=False),
+}
+"""Policy / world-model / value samples: 60/20/20, and the published 50/25/25 and 10/45/45."""
 
 
 class Mixture:
@@ -42,10 +57,18 @@ class Mixture:
         executed_steps: int,
         seed: int,
     ) -> None:
-        self.demos = [episode for episode in episodes if episode.success]
+        self.demos = [episode for episode in episodes if episode.success and not episode.rollout]
         self.failures = [episode for episode in episodes if not episode.success]
+        self.successes = [episode for episode in episodes if episode.success and episode.rollout]
+        if mixture.demonstrations_are_rollouts:
+            self.successes += self.demos
         if not self.demos:
             raise DatasetError("no successful episode to learn a policy from. Collect demonstrations first.")
+        if not self.successes and not self.failures:
+            raise DatasetError(
+                "no rollout to learn world model and value from, and this mix keeps demonstrations out of them. "
+                "Give rollouts with --rollouts, or choose --mix policy."
+            )
         self.config, self.mixture, self.text = config, mixture, text
         self.executed_steps, self.seed = executed_steps, seed
 
@@ -83,8 +106,7 @@ class Mixture:
         )
 
     def _draw(self, kind: int, rng: np.random.Generator) -> tuple[EncodedEpisode, int]:
-        failed = kind != POLICY and bool(self.failures) and rng.random() < self.mixture.failure_share
-        pool = self.failures if failed else self.demos
+        pool = self.demos if kind == POLICY else self._rollouts(rng)
         episode = pool[rng.integers(len(pool))]
         if kind == POLICY and rng.random() < self.mixture.query_share:
             queries = np.arange(0, len(episode), self.executed_steps)
@@ -92,3 +114,9 @@ class Mixture:
             step = int(rng.choice(queries) + rng.integers(-jitter, jitter + 1))
             return episode, int(np.clip(step, 0, len(episode) - 1))
         return episode, int(rng.integers(len(episode)))
+
+    def _rollouts(self, rng: np.random.Generator) -> list[EncodedEpisode]:
+        """Choose the pool of a world-model or value sample."""
+        if not self.failures or not self.successes:
+            return self.failures or self.successes
+        return self.failures if rng.random() < self.mixture.failure_share else self.successes

@@ -1,10 +1,11 @@
-"""From episode folders to a policy with fresh weights and episodes in its latent space."""
+"""From episode folders to a policy, fresh or of an existing checkpoint, and episodes in its latent space."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -12,22 +13,28 @@ from einops import rearrange
 from numpy.typing import NDArray
 from rich.progress import track
 
+from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.layouts import LeftOut
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import DatasetError
 from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
-from cosmos_policy_core.model.config import PolicyConfig
+from cosmos_policy_core.model.config import HiddenFrames, PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer
 from cosmos_policy_core.model.untrained import nano_for, untrained_policy
 from cosmos_policy_core.training.encoded import (
     EncodedEpisode,
     demonstration_statistics,
     encode_episode,
-    prepare_all,
+    prepare_each,
     read_episodes,
 )
 from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import inject_all
 from cosmos_policy_core.training.tokenizer_training import train_tokenizer
+
+GAMMA = 0.99  # where neither the user nor the start checkpoint says anything
 
 
 class Options(Protocol):
@@ -36,13 +43,23 @@ class Options(Protocol):
     @property
     def data(self) -> tuple[Path, ...]: ...
     @property
+    def rollouts(self) -> tuple[Path, ...]: ...
+    @property
+    def start(self) -> str | None: ...
+    @property
+    def fresh_tokenizer(self) -> bool: ...
+    @property
     def out(self) -> Path: ...
     @property
     def tokenizer_steps(self) -> int: ...
     @property
     def tokenizer_images(self) -> int: ...
     @property
-    def gamma(self) -> float: ...
+    def gamma(self) -> float | None: ...
+    @property
+    def value_input(self) -> Literal["all", "future", "action"] | None: ...
+    @property
+    def hidden_frames(self) -> HiddenFrames | None: ...
     @property
     def smallest_range(self) -> float: ...
     @property
@@ -51,42 +68,115 @@ class Options(Protocol):
     def workers(self) -> int: ...
 
 
-def prepare(options: Options, contract: Embodiment) -> tuple[CosmosPolicy, list[EncodedEpisode], list[str]]:
-    """Read episodes, train (or reload) the tokenizer, encode every episode, make a policy with fresh weights.
+@dataclass(frozen=True)
+class Prepared:
+    """A policy to train, episodes in its latent space, and one sentence per episode that was left out."""
 
-    Returns:
-        The policy, the encoded episodes, and one sentence per episode that was left out.
-    """
-    episodes, broken = read_episodes(options.data, contract)
+    policy: CosmosPolicy
+    episodes: list[EncodedEpisode]
+    left_out: list[str]
+
+
+def prepare(options: Options, contract: Embodiment) -> Prepared:
+    """Read episodes, make or load the policy with its tokenizer, encode every episode."""
+    episodes, left_out = read_episodes(options.data, contract)
+    rollouts: list[Episode] = []
+    if options.rollouts:
+        rollouts, more = read_episodes(options.rollouts, contract)
+        left_out += more
+    everything = [*episodes, *rollouts]
+    if options.start is None:
+        policy = _fresh_policy(options, contract, everything, episodes)
+    else:
+        policy = _start_policy(options, contract, everything)
+    gamma = options.gamma or policy.config.gamma or GAMMA
+    policy.config = policy.config.model_copy(
+        update={
+            "gamma": gamma,
+            "value_input": options.value_input or policy.config.value_input,
+            "hidden_frames": options.hidden_frames or policy.config.hidden_frames,
+        }
+    )
+    encoded: list[EncodedEpisode] = []
+    prepared = prepare_each(everything, contract, policy.config, options.workers)
+    for index, images in enumerate(track(prepared, description="latents", total=len(everything))):
+        if isinstance(images, LeftOut):
+            left_out.append(images.reason)
+            continue
+        rollout = index >= len(episodes)
+        encoded.append(encode_episode(everything[index], images, policy, gamma, rollout=rollout))
+    if not encoded:
+        raise DatasetError(f"no episode is left to train on ({len(left_out)} left out). First problem: {left_out[0]}")
+    return Prepared(policy, encoded, left_out)
+
+
+def _fresh_policy(
+    options: Options, contract: Embodiment, everything: Sequence[Episode], demonstrations: Sequence[Episode]
+) -> CosmosPolicy:
     config = nano_for(contract)
-    images = prepare_all(episodes, contract, config, options.workers)
-    policy = untrained_policy(
+    return untrained_policy(
         contract,
-        {episode.instruction for episode in episodes},
+        {episode.instruction for episode in everything},
         config,
-        _tokenizer(options, config, images),
-        demonstration_statistics(episodes, contract, options.smallest_range),
+        _tokenizer(options, contract, config, everything),
+        demonstration_statistics(demonstrations, contract, options.smallest_range),
         options.seed,
     )
-    pairs = track(list(zip(episodes, images, strict=True)), description="latents")
-    return policy, [encode_episode(episode, pixels, policy, options.gamma) for episode, pixels in pairs], broken
 
 
-def _tokenizer(options: Options, config: PolicyConfig, images: Sequence[NDArray[np.uint8]]) -> ImageTokenizer:
+def _start_policy(options: Options, contract: Embodiment, everything: Sequence[Episode]) -> CosmosPolicy:
+    """Load the checkpoint to start from; its statistics stay, because its weights know no other scale."""
+    assert options.start is not None
+    policy = CosmosPolicy.from_pretrained(options.start)
+    policy.check(contract)
+    if options.fresh_tokenizer:
+        policy.tokenizer = _tokenizer(options, contract, policy.config, everything)
+    unknown = {episode.instruction for episode in everything} - set(policy.text.instructions)
+    if unknown and policy.config.text.kind == "hash":
+        tokens, channels = policy.config.text.tokens, policy.config.transformer.crossattn_emb_channels
+        policy.text = policy.text.merged(TextEmbeddings.hashed(unknown, tokens, channels))
+    for instruction in sorted(unknown):
+        policy.text[instruction]  # a T5 embedding that is missing is an error now rather than after the encoding
+    return policy
+
+
+def _tokenizer(
+    options: Options, contract: Embodiment, config: PolicyConfig, episodes: Sequence[Episode]
+) -> ImageTokenizer:
     """Train the tokenizer, or take the one an interrupted run already trained."""
     path = options.out / TOKENIZER_FILE
     if path.exists():
         tokenizer = ImageTokenizer(config.image_size, config.transformer.in_channels, config.tokenizer.widths)
         load_strictly(tokenizer, read_tensors(path), path)
         return tokenizer.eval()
-    flat = np.concatenate([episode.reshape(-1, *episode.shape[2:]) for episode in images])
-    chosen = np.random.default_rng(options.seed).permutation(len(flat))[: options.tokenizer_images]
-    tokenizer = train_tokenizer(flat[np.sort(chosen)], steps=options.tokenizer_steps, seed=options.seed)
+    images = _some_images(options, contract, config, episodes)
+    tokenizer = train_tokenizer(images, steps=options.tokenizer_steps, seed=options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     from safetensors.torch import save_file
 
     save_file({name: tensor.contiguous() for name, tensor in tokenizer.state_dict().items()}, path)
     return tokenizer
+
+
+def _some_images(
+    options: Options, contract: Embodiment, config: PolicyConfig, episodes: Sequence[Episode]
+) -> NDArray[np.uint8]:
+    """Draw steps at random and prepare their images: (N, S, S, 3)."""
+    pairs = np.array([(index, step) for index, episode in enumerate(episodes) for step in range(len(episode))])
+    wanted = max(options.tokenizer_images // len(config.cameras), 2)
+    drawn = pairs[np.sort(np.random.default_rng(options.seed).permutation(len(pairs))[:wanted])]
+    indices = np.unique(drawn[:, 0]).tolist()
+    steps = [drawn[drawn[:, 0] == index, 1].tolist() for index in indices]
+    chosen = [episodes[index] for index in indices]
+    prepared = track(
+        prepare_each(chosen, contract, config, options.workers, steps), description="images", total=len(chosen)
+    )
+    parts = [images.reshape(-1, *images.shape[2:]) for images in prepared if not isinstance(images, LeftOut)]
+    if not parts:
+        raise DatasetError(
+            "not one camera image can be decoded. Look at the folders with `cosmos-policy inspect-data`."
+        )
+    return np.concatenate(parts)
 
 
 @torch.no_grad()

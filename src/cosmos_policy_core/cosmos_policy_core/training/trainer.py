@@ -12,18 +12,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
 from cosmos_policy_core.errors import CheckpointError
-from cosmos_policy_core.model import latents as frames
 from cosmos_policy_core.model.checkpoint import save_policy
-from cosmos_policy_core.model.denoise import Condition, generate, start_noise
 from cosmos_policy_core.model.diffusion import NoiseDistribution
-from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.training import validation
 from cosmos_policy_core.training.encoded import EncodedEpisode
 from cosmos_policy_core.training.mixture import Mixture
-from cosmos_policy_core.training.objective import POLICY, ObjectiveConfig, compute_loss, describe
+from cosmos_policy_core.training.objective import ObjectiveConfig, compute_loss, describe
 
 STATE_FILE = "training_state.pt"
 CURVES_FILE = "curves.csv"
@@ -139,37 +136,21 @@ class Trainer:
 
     @torch.inference_mode()
     def validate(self, steps: tuple[float, ...] = (0.0, 0.4, 0.72)) -> dict[str, float]:
-        """Normalised action L1 of sampled chunks on held-out successes, at shares of the episode.
+        """Errors of sampled chunks and values on held-out episodes, at shares of the episode.
 
-        Keys `action_l1_<share>` and `mean_chunk_l1_<share>`, the error of always answering with the mean chunk.
+        Keys `action_l1_<share>`, normalised, on successes that are no rollouts, and `mean_chunk_l1_<share>`, the error
+        of always answering with the mean chunk; see `validation.value_errors` for the others.
         """
-        episodes = [episode for episode in self.held_out if episode.success]
-        if not episodes:
-            return {}
         weights = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
+        self.network.eval()
         try:
-            out = {}
-            for share in steps:
-                chosen = [(episode, int(share * len(episode))) for episode in episodes]
-                batch = self.mixture.collate(chosen, [POLICY] * len(chosen)).to(self.policy.device)
-                predicted = self._sample_actions(batch.latents, batch.proprio, batch.text)
-                error = (predicted - batch.actions).abs().mean().item()
-                baseline = (batch.actions.mean(0, keepdim=True) - batch.actions).abs().mean().item()
-                out[f"action_l1_{share:.2f}"] = error
-                out[f"mean_chunk_l1_{share:.2f}"] = baseline
-            return out
+            demonstrations = [episode for episode in self.held_out if episode.success and not episode.rollout]
+            errors = validation.action_errors(self.policy, self.mixture, demonstrations, steps)
+            return {**errors, **validation.value_errors(self.policy, self.mixture, self.held_out)}
         finally:
             self.network.load_state_dict(weights)
-
-    def _sample_actions(self, latents: Tensor, proprio: Tensor, text: Tensor) -> Tensor:
-        config, layout = self.policy.config, self.policy.config.layout
-        clean = frames.inject(latents, layout.proprio, proprio)
-        mask = layout.condition_mask(Query.POLICY, clean.device).expand(len(clean), -1)
-        noise = start_noise(list(range(len(clean))), config.latent_shape, config.schedule.sigma_max, clean.device)
-        condition = Condition(clean, mask, self.network.encode_text(text))
-        sampled = generate(self.network, condition, noise, config.steps.action, config.prediction, config.schedule)
-        return frames.extract_actions(sampled[:, :, layout.action], config.horizon, config.action_dim)
+            self.network.train()
 
     # Persistence -------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,147 @@
+"""From a checkpoint and rollouts to a planning checkpoint: what it is fed, what it must not see, what it remembers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from encoded_episodes import encoded
+from episodes import make_episode
+from policies import INSTRUCTION, tiny_policy
+
+from cosmos_policy_core.cli import main
+from cosmos_policy_core.data.hdf5 import episode_path, write_episode
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import DatasetError
+from cosmos_policy_core.model.checkpoint import save_policy
+from cosmos_policy_core.model.layout import Query
+from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.training.mixture import MIXTURES, Mixture
+from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig, compute_loss
+from cosmos_policy_core.training.validation import value_errors
+
+CONTRACT = Embodiment.load("aloha_sim")
+
+
+def planning_mixture() -> Mixture:
+    policy = tiny_policy()
+    episodes = [encoded(0), encoded(1), encoded(2, rollout=True), encoded(3, success=False, rollout=True)]
+    return Mixture(episodes, policy.config, MIXTURES["planning"], policy.text, executed_steps=50, seed=0)
+
+
+@pytest.mark.parametrize(("name", "counts"), [("nano", (12, 4, 4)), ("policy", (10, 5, 5)), ("planning", (2, 9, 9))])
+def test_a_named_mix_holds_in_every_batch(name: str, counts: tuple[int, ...]) -> None:
+    drawn = planning_mixture()
+    drawn.mixture = MIXTURES[name]  # type: ignore[index]
+    kind = drawn.batch(0, 20).kind
+    assert tuple(int((kind == each).sum()) for each in (POLICY, WORLD, VALUE)) == counts
+
+
+def test_rollouts_teach_world_and_value_and_demonstrations_the_policy() -> None:
+    drawn = planning_mixture()
+    assert [episode.seed for episode in drawn.demos] == [0, 1]
+    assert [episode.seed for episode in drawn.successes] == [2]
+    assert [episode.seed for episode in drawn.failures] == [3]
+    rng = np.random.default_rng(0)
+    assert {drawn._draw(POLICY, rng)[0].seed for _ in range(40)} == {0, 1}
+    assert {drawn._draw(kind, rng)[0].seed for kind in (WORLD, VALUE) for _ in range(40)} == {2, 3}
+
+
+def test_a_planning_mix_without_rollouts_is_refused() -> None:
+    policy = tiny_policy()
+    with pytest.raises(DatasetError, match="--rollouts"):
+        Mixture([encoded(0)], policy.config, MIXTURES["planning"], policy.text, executed_steps=50, seed=0)
+
+
+def value_prediction(value_input: str, hidden_frames: str, *, changed: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predict the value of the same samples twice, the second time with other numbers in what is hidden."""
+    policy = tiny_policy()
+    layout = policy.config.layout
+    objective = ObjectiveConfig(value_input=value_input, hidden_frames=hidden_frames, reduce="predicted")  # type: ignore[arg-type]
+    drawn = planning_mixture().batch(0, 8)
+    drawn.kind[:] = VALUE
+    sigma = torch.full((8,), 0.3)
+    noise = torch.randn(drawn.latents.shape, generator=torch.Generator().manual_seed(0))
+    out = []
+    for _ in range(2):
+        loss = compute_loss(policy.network, drawn, sigma, noise, layout, objective, policy.config.prediction)
+        out.append(loss.x0[:, :, layout.value].detach())
+        if changed == "state and action":
+            drawn.actions.neg_()
+            drawn.proprio.neg_()
+            drawn.latents[:, :, list(layout.images)] *= -1
+        else:
+            drawn.future_proprio.neg_()
+            drawn.latents[:, :, list(layout.future_images)] *= -1
+    return out[0], out[1]
+
+
+@pytest.mark.parametrize(("value_input", "hidden"), [("future", "state and action"), ("action", "future")])
+def test_the_published_masking_leaks_and_noise_does_not(value_input: str, hidden: str) -> None:
+    first, second = value_prediction(value_input, "denoised", changed=hidden)
+    assert not torch.allclose(first, second, atol=1e-4)
+    first, second = value_prediction(value_input, "noise", changed=hidden)
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("hidden_frames", ["denoised", "noise"])
+def test_a_value_answer_depends_on_nothing_it_was_not_shown(hidden_frames: str) -> None:
+    policy = tiny_policy(hidden_frames=hidden_frames)
+    text = policy.network.encode_text(policy.text[INSTRUCTION][None])
+    clean = torch.randn(1, *policy.config.latent_shape)
+    sampled = policy.sample(Query.FUTURE_VALUE, clean, text, [0], [3])
+    clean[:, :, list(policy.config.layout.current_state)] = 0
+    assert torch.equal(policy.sample(Query.FUTURE_VALUE, clean, text, [0], [3]), sampled)
+    hidden = sampled[:, :, list(policy.config.layout.hidden(Query.FUTURE_VALUE))]
+    assert bool((hidden == 0).all()) == (hidden_frames == "noise")
+
+
+def test_held_out_values_are_measured_per_outcome() -> None:
+    drawn = planning_mixture()
+    errors = value_errors(tiny_policy(), drawn, [encoded(7), encoded(8, success=False)])
+    assert set(errors) == {"value_l1_success", "value_l1_failure", "value_auc"}
+    assert all(np.isfinite(value) for value in errors.values())
+
+
+def write_rollouts(folder: Path, outcomes: tuple[bool, ...], first: int = 0) -> Path:
+    for index, success in enumerate(outcomes):
+        episode = make_episode(CONTRACT, 6, seed=first + index, success=success, success_score=float(success))
+        write_episode(episode_path(folder, index), episode, CONTRACT)
+    return folder
+
+
+def test_a_checkpoint_is_fine_tuned_on_rollouts_and_remembers_how(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, out = tmp_path / "start", tmp_path / "planning"
+    save_policy(tiny_policy(), start)
+    demos = write_rollouts(tmp_path / "demos", (True, True))
+    rollouts = write_rollouts(tmp_path / "rollouts", (True, True, False, False), first=10)
+    break_an_image(episode_path(rollouts, 1))
+    words = "--mix planning --value-input action --hidden-frames noise --gamma 0.9 --steps 2 --batch-size 10"
+    flags = "--workers 1 --threads 1 --held-out 0.2 --json"
+    paths = ["--from", start, "--data", demos, "--rollouts", rollouts, "--out", out]
+    assert main(["train", *map(str, paths), *words.split(), *flags.split()]) == 0
+    printed = capsys.readouterr().out
+    assert "cam_high[3]: the JPEG cannot be decoded" in printed
+    assert "1 left out" in printed
+
+    before, after = CosmosPolicy.from_pretrained(start), CosmosPolicy.from_pretrained(out)
+    assert after.config.value_query is Query.ACTION_VALUE
+    assert (after.config.hidden_frames, after.config.gamma) == ("noise", 0.9)
+    np.testing.assert_array_equal(after.statistics.actions_max, before.statistics.actions_max)
+    for name, tensor in before.tokenizer.state_dict().items():  # type: ignore[attr-defined]
+        assert torch.equal(after.tokenizer.state_dict()[name], tensor)  # type: ignore[attr-defined]
+    record = json.loads((out / "training.json").read_text())
+    assert record["started_from"] == before.identity
+    assert record["mixture"]["policy_share"] == 0.1 and record["gamma"] == 0.9
+
+
+def break_an_image(path: Path) -> None:
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file["primary_images_jpeg"][3] = np.frombuffer(b"\xff\xd8 no picture", dtype=np.uint8)
