@@ -13,11 +13,11 @@ from typing import Any
 
 RUN = """
 import dataclasses, json, sys
-from cosmos_policy.graph import bringup
+from cosmos_policy.graph import BRINGUP
 from cosmos_policy.launcher import run
 
 arguments, names, changes = json.loads(sys.argv[1])
-nodes = [node for node in bringup(arguments) if node.name in names]
+nodes = [node for node in BRINGUP.nodes(arguments) if node.name in names]
 sys.exit(run([
     dataclasses.replace(node, parameters={**node.parameters, **changes.get(node.name, {})}) for node in nodes
 ]))

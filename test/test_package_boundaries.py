@@ -49,7 +49,7 @@ OPTIONAL = {"transformers", "libero", "robocasa", "robosuite"}
 
 # Needed without an import: started by name, or found through another library.
 WITHOUT_IMPORT = {
-    "cosmos_policy": {"aloha_sim", "rviz2"},
+    "cosmos_policy": {"aloha_description", "aloha_hardware", "aloha_sim", "robot_state_publisher", "rviz2"},
 }
 
 

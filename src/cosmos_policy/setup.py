@@ -17,6 +17,7 @@ setup(
         (f"share/{NAME}/launch", glob("launch/*.launch.py")),
         (f"share/{NAME}/config", glob("config/*.yaml")),
         (f"share/{NAME}/config/embodiments", glob("config/embodiments/*.yaml")),
+        (f"share/{NAME}/config/embodiments/hardware", glob("config/embodiments/hardware/*.yaml")),
         (f"share/{NAME}/rviz", glob("rviz/*.rviz")),
         ("bin", ["bin/cosmos-policy-launch"]),
     ],

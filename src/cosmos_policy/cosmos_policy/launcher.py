@@ -1,6 +1,7 @@
 """Start the graph where the launch package is not installed: one process per node, under the honcho library.
 
-For example `cosmos-policy-launch robot:=sim planner:=direct`; `cosmos-policy-launch --show-args` lists the arguments.
+For example `cosmos-policy-launch robot:=sim planner:=direct` for aloha_bringup, or `cosmos-policy-launch aloha_teleop
+robot:=emulated`; `--show-args` lists the arguments.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shlex
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -18,20 +19,31 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from honcho.manager import Manager
 
 from cosmos_policy.errors import GraphError, NodeError
-from cosmos_policy.graph import ARGUMENTS, NodeSpec, bringup
+from cosmos_policy.graph import BRINGUP, GRAPHS, Graph, NodeSpec
+from cosmos_policy.graph.description import typed
 from cosmos_policy_core.errors import CosmosPolicyError
 
 # Nodes end by themselves within 3.5 s of SIGTERM; what is left then does not listen any more.
 SECONDS_TO_KILL = 4.5
 
-USAGE = "usage: cosmos-policy-launch [name:=value ...] [--show-args]"
+USAGE = "usage: cosmos-policy-launch [graph] [name:=value ...] [--show-args]"
+
+SHOW = ("--show-args", "-s", "--help", "-h")
 
 # The supervisor already prefixes time and node.
 LOG_FORMAT = "[{severity}] {message}"
 
 
 class Supervisor(Manager):
-    """honcho's manager, safe against a signal while processes still start and against processes that never end."""
+    """honcho's manager, safe against a signal while processes still start and against processes that never end.
+
+    Args:
+        optional: labels of processes whose end is not the end of all.
+    """
+
+    def __init__(self, optional: Collection[str] = ()) -> None:
+        super().__init__()
+        self._optional = frozenset(optional)
 
     def terminate(self) -> None:
         """Ask every process to end, once all of them exist; kill what does not."""
@@ -41,6 +53,13 @@ class Supervisor(Manager):
         if not self._terminating:
             _later(SECONDS_TO_KILL, self.kill)
         super().terminate()
+
+    def _any_stopped(self) -> bool:
+        """Tell whether a process that counts has ended; the others leave no exit code behind."""
+        ended = [name for name, process in self._processes.items() if process.get("returncode") is not None]
+        if ended and self._optional.issuperset(ended) and not self._terminating:
+            self.returncode = None
+        return not self._optional.issuperset(ended)
 
 
 def run(nodes: Sequence[NodeSpec]) -> int:
@@ -52,14 +71,14 @@ def run(nodes: Sequence[NodeSpec]) -> int:
         GraphError: the executable of a node is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="cosmos_policy_") as folder:
-        supervisor = Supervisor()
+        supervisor = Supervisor([node.label for node in nodes if not node.ends_graph])
         environment = {
             "PYTHONUNBUFFERED": "1",
             "RCUTILS_CONSOLE_OUTPUT_FORMAT": LOG_FORMAT,
             **os.environ,
         }
         for node in nodes:
-            supervisor.add_process(node.name, command(node, Path(folder)), env=environment)
+            supervisor.add_process(node.label, command(node, Path(folder)), env=environment)
         supervisor.loop()
     code = int(supervisor.returncode or 0)
     if code in (130, 143):
@@ -73,7 +92,10 @@ def command(node: NodeSpec, folder: Path) -> str:
     Raises:
         GraphError: the executable is not installed.
     """
-    words = ["exec", str(_executable(node)), *node.arguments, "--ros-args", "-r", f"__node:={node.name}"]
+    words = ["exec", str(executable(node)), *node.arguments]
+    if not node.ros:
+        return shlex.join(words)
+    words += ["--ros-args", "-r", f"__node:={node.name}"]
     if node.namespace:
         words += ["-r", f"__ns:={node.namespace}"]
     for name, other in node.remappings.items():
@@ -83,19 +105,22 @@ def command(node: NodeSpec, folder: Path) -> str:
     return shlex.join(words)
 
 
-def parse(words: Sequence[str]) -> dict[str, str]:
-    """Read `name:=value` arguments.
+def parse(words: Sequence[str]) -> tuple[Graph, dict[str, str]]:
+    """Read the name of a graph, aloha_bringup where none is given, and `name:=value` arguments.
 
     Raises:
         GraphError: a word has another form.
     """
-    given = {}
-    for word in words:
+    graph, given = BRINGUP, {}
+    for index, word in enumerate(words):
         name, separator, value = word.partition(":=")
-        if not separator:
-            raise GraphError(f"'{word}' is not of the form name:=value. {USAGE}")
-        given[name] = value
-    return given
+        if separator:
+            given[name] = value
+        elif index == 0 and word in GRAPHS:
+            graph = GRAPHS[word]
+        else:
+            raise GraphError(f"'{word}' is not of the form name:=value. {USAGE}; graphs: {', '.join(GRAPHS)}")
+    return graph, given
 
 
 def _later(seconds: float, call: Callable[[], None]) -> None:
@@ -104,20 +129,25 @@ def _later(seconds: float, call: Callable[[], None]) -> None:
     timer.start()
 
 
-def _executable(node: NodeSpec) -> Path:
+def executable(node: NodeSpec) -> Path:
+    """Return the program of a node.
+
+    Raises:
+        GraphError: it is not installed.
+    """
     try:
         path = Path(get_package_prefix(node.package), "lib", node.package, node.executable)
     except PackageNotFoundError:
         raise GraphError(
-            f"{node.name}: package {node.package} is not installed. Build or install it, then source its setup file."
+            f"{node.label}: package {node.package} is not installed. Build or install it, then source its setup file."
         ) from None
     if not path.exists():
-        raise GraphError(f"{node.name}: {path} does not exist. Build {node.package} again ('make setup').")
+        raise GraphError(f"{node.label}: {path} does not exist. Build {node.package} again ('make setup').")
     return path
 
 
 def _write_parameters(node: NodeSpec, folder: Path) -> Path:
-    path = folder / f"{node.name}.yaml"
+    path = folder / f"{node.label.replace('/', '_')}.yaml"
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": _plain(node.parameters)}}))
     return path
 
@@ -127,22 +157,23 @@ def _plain(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in parameters.items()}
 
 
-def _show_arguments() -> None:
-    print(USAGE + "\n")
-    for argument in ARGUMENTS:
-        default = str(argument.default).lower() if isinstance(argument.default, bool) else argument.default
+def _show_arguments(graph: Graph) -> None:
+    print(f"{USAGE}\ngraphs: {', '.join(GRAPHS)}\n\n{graph.name}: {graph.description}\n")
+    for argument in graph.arguments:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
-        print(f"  {argument.name}:={default}\n      {argument.description}{choices}")
+        print(f"  {argument.name}:={typed(argument.default)}\n      {argument.description}{choices}")
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Start the graph that the arguments describe."""
     words = sys.argv[1:] if words is None else words
-    if any(word in ("--show-args", "-s", "--help", "-h") for word in words):
-        _show_arguments()
-        return 0
+    asked = [word for word in words if word not in SHOW]
     try:
-        return run(bringup(parse(words)))
+        graph, given = parse(asked)
+        if len(asked) < len(words):
+            _show_arguments(graph)
+            return 0
+        return run(graph.nodes(given))
     except (NodeError, CosmosPolicyError) as error:
         print(f"cosmos-policy-launch: {error}", file=sys.stderr)
         return 2

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cosmos_policy.errors import GraphError
-from cosmos_policy.graph import ARGUMENTS, NodeSpec, bringup, resolve
+from cosmos_policy.graph import BRINGUP, GRAPHS, Graph, NodeSpec
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ContractError
 
@@ -17,7 +18,7 @@ def by_name(nodes: list[NodeSpec]) -> dict[str, NodeSpec]:
 
 
 def test_the_simulated_robot_is_a_cell_a_policy_a_planner_and_an_executor() -> None:
-    nodes = bringup({})
+    nodes = BRINGUP.nodes({})
     assert [(node.package, node.executable) for node in nodes] == [
         ("aloha_sim", "cell_node"),
         ("cosmos_policy", "policy_node"),
@@ -27,28 +28,28 @@ def test_the_simulated_robot_is_a_cell_a_policy_a_planner_and_an_executor() -> N
 
 
 def test_every_node_but_the_one_that_makes_the_clock_follows_it() -> None:
-    nodes = by_name(bringup({"planning_checkpoint": "elsewhere"}))
+    nodes = by_name(BRINGUP.nodes({"planning_checkpoint": "elsewhere"}))
     assert {name for name, node in nodes.items() if node.parameters.get("use_sim_time")} == set(nodes) - {"sim"}
 
 
 def test_the_cell_is_set_by_the_contract() -> None:
     settings = Embodiment.load("aloha_sim").sim_settings()
-    assert settings.items() <= by_name(bringup({}))["sim"].parameters.items()
+    assert settings.items() <= by_name(BRINGUP.nodes({}))["sim"].parameters.items()
 
 
 def test_all_nodes_of_the_robot_side_read_the_same_contract() -> None:
-    nodes = by_name(bringup({}))
+    nodes = by_name(BRINGUP.nodes({}))
     assert {nodes[name].parameters["embodiment"] for name in ("policy", "planner", "chunk_executor")} == {"aloha_sim"}
 
 
 def test_one_checkpoint_scores_its_own_proposals() -> None:
-    nodes = by_name(bringup({"checkpoint": "mine"}))
+    nodes = by_name(BRINGUP.nodes({"checkpoint": "mine"}))
     assert nodes["policy"].parameters["checkpoint"] == "mine"
     assert nodes["planner"].parameters["scorers"] == ["/policy"]
 
 
 def test_a_planning_checkpoint_gets_a_node_of_its_own_that_scores() -> None:
-    nodes = by_name(bringup({"checkpoint": "mine", "planning_checkpoint": "tuned"}))
+    nodes = by_name(BRINGUP.nodes({"checkpoint": "mine", "planning_checkpoint": "tuned"}))
     assert nodes["scorer"].executable == "policy_node"
     assert nodes["scorer"].parameters["checkpoint"] == "tuned"
     assert nodes["policy"].parameters["checkpoint"] == "mine"
@@ -64,7 +65,7 @@ def test_arguments_reach_their_node_with_their_type() -> None:
         "seed": "7",
         "real_time_factor": "2",
     }
-    nodes = by_name(bringup(given))
+    nodes = by_name(BRINGUP.nodes(given))
     planner, sim = nodes["planner"].parameters, nodes["sim"].parameters
     assert [planner[name] for name in ("planner", "candidates", "futures", "values")] == ["direct", 4, 2, 1]
     assert sim["seed"] == 7
@@ -72,17 +73,23 @@ def test_arguments_reach_their_node_with_their_type() -> None:
     assert isinstance(sim["real_time_factor"], float)
 
 
-def test_rviz_is_opened_on_request() -> None:
-    assert "rviz" not in by_name(bringup({}))
-    assert by_name(bringup({"rviz": "true"}))["rviz"].package == "rviz2"
+def test_rviz_is_opened_on_request_with_the_frames_of_cell_and_arms() -> None:
+    assert "rviz" not in by_name(BRINGUP.nodes({}))
+    nodes = {node.label: node for node in BRINGUP.nodes({"rviz": "true"})}
+    assert (nodes["rviz"].package, nodes["rviz"].ends_graph) == ("rviz2", False)
+    assert "<robot" in nodes["robot_state_publisher"].parameters["robot_description"]
+    left = nodes["follower_left/robot_state_publisher"]
+    assert left.parameters["frame_prefix"] == "follower_left/"
+    assert left.remappings == {"joint_states": "/follower_left/joint_states"}
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"robto": "sim"}, "robto: there is no such argument. Did you mean robot?"),
-        ({"colour": "red"}, "colour: there is no such argument. Use: robot, planner"),
-        ({"robot": "aloha"}, "robot: 'aloha' is unknown. Use one of: sim."),
+        ({"colour": "red"}, "colour: there is no such argument. Use: robot, embodiment"),
+        ({"robot": "toaster"}, "robot: 'toaster' is unknown. Use one of: sim, aloha, emulated."),
+        ({"hardware": "emulated"}, "hardware: robot:=sim has none. Use robot:=aloha, or leave hardware out."),
         ({"planner": "bestofn"}, "planner: 'bestofn' is unknown. Use one of: direct, best_of_n."),
         ({"candidates": "many"}, "candidates: 'many' is not a whole number."),
         ({"candidates": "0"}, "candidates: 0 is too small. Give at least 1."),
@@ -92,15 +99,100 @@ def test_rviz_is_opened_on_request() -> None:
 )
 def test_a_wrong_argument_is_refused_with_the_allowed_ones(given: dict[str, str], sentence: str) -> None:
     with pytest.raises(GraphError) as refusal:
-        bringup(given)
+        BRINGUP.nodes(given)
     assert str(refusal.value).startswith(sentence)
 
 
 def test_a_contract_that_does_not_exist_is_refused_by_name() -> None:
     with pytest.raises(ContractError, match="nowhere"):
-        bringup({"embodiment": "nowhere"})
+        BRINGUP.nodes({"embodiment": "nowhere"})
 
 
-def test_defaults_are_values_that_are_allowed() -> None:
-    typed: dict[str, Any] = {argument.name: str(argument.default).lower() for argument in ARGUMENTS}
-    assert resolve(typed) == resolve({})
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_defaults_are_values_that_are_allowed(graph: Graph) -> None:
+    typed: dict[str, Any] = {argument.name: str(argument.default).lower() for argument in graph.arguments}
+    assert graph.resolve(typed) == graph.resolve({})
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_every_graph_has_arguments_that_explain_themselves_and_nodes_of_different_names(graph: Graph) -> None:
+    names = [argument.name for argument in graph.arguments]
+    assert len(set(names)) == len(names)
+    assert all(argument.description.endswith(".") for argument in graph.arguments)
+    labels = [node.label for node in graph.nodes({"robot": "emulated"})]
+    assert len(set(labels)) == len(labels)
+
+
+def test_the_emulated_robot_has_motors_and_a_driver_per_arm_and_a_node_per_camera() -> None:
+    nodes = {node.label: node for node in BRINGUP.nodes({"robot": "emulated"})}
+    for arm in ("follower_left", "follower_right"):
+        driver = nodes[f"{arm}/arm_driver"].parameters
+        assert nodes[f"{arm}/motors"].arguments == ("--link", driver["port"])
+        assert not nodes[f"{arm}/motors"].ros
+        assert driver["arm"] == arm
+    assert {"cam_high/camera", "cam_left_wrist/camera", "cam_right_wrist/camera"} < set(nodes)
+    assert {"policy", "planner", "chunk_executor"} < set(nodes)
+    assert not any(node.parameters.get("use_sim_time") for node in nodes.values())
+
+
+def test_drivers_stop_each_other_and_get_the_grippers_range_as_motor_angles() -> None:
+    nodes = {node.label: node for node in BRINGUP.nodes({"robot": "aloha", "hardware": "emulated"})}
+    left = nodes["follower_left/arm_driver"].parameters
+    assert left["partners"] == ["follower_right"]
+    assert (left["lower"][-1], left["upper"][-1]) == (-0.6213, 1.4910)
+    assert left["velocity"][-1] == pytest.approx(3.0 * (1.4910 + 0.6213))
+    assert left["rate"] == 100.0
+
+
+def test_the_real_robot_needs_a_hardware_file_that_says_which_camera_is_which() -> None:
+    with pytest.raises(ContractError, match="cameras.cam_left_wrist: device is empty"):
+        BRINGUP.nodes({"robot": "aloha"})
+
+
+def test_a_lab_writes_its_own_hardware_file(tmp_path: Path) -> None:
+    file = tmp_path / "cell.yaml"
+    file.write_text(
+        """
+        arms:
+          follower_left: {port: /dev/ttyUSB7, adapter_serial: FT1, models: ['8=XL430-W250'], driver: {rate: 90.0}}
+        cameras:
+          cam_high: {source: v4l2, device: /dev/video3, rate: 30.0, node: {stale_after: 1.0}}
+          cam_left_wrist: {source: external}
+          cam_right_wrist: {source: realsense, device: "_0123"}
+        """
+    )
+    nodes = {node.label: node for node in BRINGUP.nodes({"robot": "aloha", "hardware": str(file)})}
+    left, right = (nodes[f"follower_{side}/arm_driver"].parameters for side in ("left", "right"))
+    assert (left["port"], left["adapter_serial"], left["models"], left["rate"]) == (
+        "/dev/ttyUSB7",
+        "FT1",
+        ["8=XL430-W250"],
+        90.0,
+    )
+    assert right["port"] == ""  # the driver's own: /dev/ttyDXL_follower_right
+    assert "cam_left_wrist/camera" not in nodes
+    high = nodes["cam_high/camera"].parameters
+    assert (high["rate"], high["stale_after"], high["width"], high["image_topic"]) == (
+        30.0,
+        1.0,
+        640,
+        "/cam_high/image_raw",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cameras: {cam_high: {source: webcam}}", "cameras.cam_high.source: 'webcam' is unknown. Use one of: v4l2"),
+        ("cameras: {cam_high: {sauce: v4l2}}", "cam_high.sauce: is not a known key. Did you mean 'source'?"),
+        ("arms: {follower_left: {port: 3}}", "arms.follower_left.port: found the number 3. Give text."),
+        ("cameras: {}", "cameras: cam_left_wrist is missing"),
+    ],
+)
+def test_a_wrong_hardware_file_is_refused_by_file_and_key(text: str, sentence: str, tmp_path: Path) -> None:
+    file = tmp_path / "cell.yaml"
+    file.write_text(text)
+    with pytest.raises(ContractError) as refusal:
+        BRINGUP.nodes({"robot": "aloha", "hardware": str(file)})
+    assert str(file) in str(refusal.value)
+    assert sentence in str(refusal.value)

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from cosmos_policy.graph import ARGUMENTS, bringup
+from cosmos_policy.graph import GRAPHS, Graph
 
 pytest.importorskip("launch.actions", reason="the launch package is not installed; it comes with a sourced ROS 2")
 pytest.importorskip("launch_ros", reason="the launch_ros package is not installed; it comes with a sourced ROS 2")
 
-FILE = Path(__file__).resolve().parent.parent / "launch" / "aloha_bringup.launch.py"
+FOLDER = Path(__file__).resolve().parent.parent / "launch"
+FILE = FOLDER / "aloha_bringup.launch.py"
 
 RUN = """
 import sys
@@ -33,38 +34,44 @@ sys.exit(service.run())
 """
 
 
-def description() -> Any:
+def description(graph: Graph) -> Any:
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-    return get_launch_description_from_python_launch_file(str(FILE))
+    return get_launch_description_from_python_launch_file(str(FOLDER / f"{graph.name}.launch.py"))
 
 
-def test_the_launch_file_declares_every_argument_of_the_graph() -> None:
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_a_launch_file_declares_every_argument_of_its_graph(graph: Graph) -> None:
     declared = {
         argument.name: argument
-        for argument, _ in description().get_launch_arguments_with_include_launch_description_actions()
+        for argument, _ in description(graph).get_launch_arguments_with_include_launch_description_actions()
     }
-    assert set(declared) == {argument.name for argument in ARGUMENTS}
-    for argument in ARGUMENTS:
+    assert set(declared) == {argument.name for argument in graph.arguments}
+    for argument in graph.arguments:
         assert tuple(declared[argument.name].choices or ()) == argument.choices
         assert declared[argument.name].description.startswith(argument.description)
 
 
-def test_the_launch_file_describes_every_node_of_the_graph() -> None:
-    from launch import LaunchContext
-    from launch.actions import OpaqueFunction
+@pytest.mark.parametrize("robot", ["sim", "emulated"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_a_launch_file_describes_every_node_of_its_graph(graph: Graph, robot: str) -> None:
+    from launch.actions import ExecuteProcess, OpaqueFunction
+    from launch.launch_context import LaunchContext
     from launch_ros.actions import Node
 
     context = LaunchContext()
-    entities = description().entities
+    context.launch_configurations["robot"] = robot
+    entities = description(graph).entities
     for entity in entities:
         if not isinstance(entity, OpaqueFunction):
             entity.visit(context)
     (function,) = (entity for entity in entities if isinstance(entity, OpaqueFunction))
-    nodes = function.execute(context)
-    assert all(isinstance(node, Node) for node in nodes)
-    assert [(node.node_package, node.node_executable) for node in nodes] == [
-        (node.package, node.executable) for node in bringup({})
+    described = graph.nodes({"robot": robot})
+    actions = function.execute(context)
+    assert all(isinstance(action, ExecuteProcess) for action in actions)
+    assert [isinstance(action, Node) for action in actions] == [node.ros for node in described]
+    assert [(action.node_package, action.node_executable) for action in actions if isinstance(action, Node)] == [
+        (node.package, node.executable) for node in described if node.ros
     ]
 
 

@@ -15,7 +15,7 @@ import tiny_node
 
 from cosmos_policy import launcher
 from cosmos_policy.errors import GraphError
-from cosmos_policy.graph import ARGUMENTS, NodeSpec
+from cosmos_policy.graph import GRAPHS, NodeSpec
 
 SECONDS_TO_END = 5.0
 
@@ -114,20 +114,25 @@ def test_a_node_is_started_with_its_name_namespace_remappings_and_parameters(
     )
     words = launcher.command(node, package)
     assert "tiny_node --log 'a b' --ros-args -r __node:=camera -r __ns:=/left -r image:=/cam/image" in words
-    written = (package / "camera.yaml").read_text()
+    written = (package / "left_camera.yaml").read_text()
     assert "label: '8'" in written
     assert "- 1.0\n" in written
 
 
-def test_show_args_lists_every_argument_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert launcher.main(["--show-args"]) == 0
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_show_args_lists_every_argument_with_its_default(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launcher.main([graph, "--show-args"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  {argument.name}:=" in shown for argument in ARGUMENTS)
-    assert "planner:=best_of_n" in shown
-    assert "One of: direct, best_of_n." in shown
+    assert all(f"  {argument.name}:=" in shown for argument in GRAPHS[graph].arguments)
+    assert "One of: sim, aloha, emulated." in shown
 
 
-@pytest.mark.parametrize("word", ["robot=sim", "robot", "robot:=toaster"])
+def test_show_args_without_a_graph_is_about_the_bring_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert launcher.main(["--show-args"]) == 0
+    assert "planner:=best_of_n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("word", ["robot=sim", "robot", "aloha_telop", "robot:=toaster"])
 def test_a_word_that_means_nothing_is_refused_in_one_line(word: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert launcher.main([word]) == 2
     message = capsys.readouterr().err

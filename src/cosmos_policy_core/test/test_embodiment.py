@@ -70,7 +70,7 @@ def test_explicit_gripper_values_replace_the_named_set() -> None:
         (
             "control_rate: 25.0",
             "control_rat: 25.0",
-            "control_rat: is not a key of a contract. Did you mean 'control_rate'?",
+            "control_rat: is not a known key. Did you mean 'control_rate'?",
         ),
         (
             "control_rate: 25.0",

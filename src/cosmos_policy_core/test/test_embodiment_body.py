@@ -75,7 +75,7 @@ def test_a_benchmark_cannot_be_commanded_like_arms() -> None:
         ("libero", "[x, y,", "[x, x,", "body.action: 'x' is listed twice"),
         ("libero", "lower: -1.0", "lower: 1.0", "body.lower: 1.0 is not below upper 1.0"),
         ("libero", "size: 2", "size: 0", "body.proprio[0].size: 0 is out of range"),
-        ("libero", "size: 2", "sise: 2", "body.proprio[0].sise: is not a key of a contract. Did you mean 'size'?"),
+        ("libero", "size: 2", "sise: 2", "body.proprio[0].sise: is not a known key. Did you mean 'size'?"),
     ],
 )  # fmt: skip
 def test_a_wrong_body_is_refused_with_file_key_and_remedy(name: str, old: str, new: str, sentence: str) -> None:

@@ -5,6 +5,7 @@ from cosmos_policy_core.embodiment.body import EndEffector, Reading
 from cosmos_policy_core.embodiment.cameras import Camera, Images
 from cosmos_policy_core.embodiment.contract import Embodiment
 from cosmos_policy_core.embodiment.gripper import Gripper, GripperConstants
+from cosmos_policy_core.embodiment.hardware import Hardware
 from cosmos_policy_core.embodiment.safety import Safety
 from cosmos_policy_core.embodiment.simulation import Simulation
 
@@ -15,6 +16,7 @@ __all__ = [
     "EndEffector",
     "Gripper",
     "GripperConstants",
+    "Hardware",
     "Images",
     "Joint",
     "Reading",

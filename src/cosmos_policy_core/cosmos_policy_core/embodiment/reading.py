@@ -135,7 +135,7 @@ def _sentence(model: type[BaseModel], data: Any, item: Any) -> str:
         siblings = _siblings(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), siblings, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"Use one of: {', '.join(siblings)}."
-        return f"{key}: is not a key of a contract. {hint}"
+        return f"{key}: is not a known key. {hint}"
     if kind == "missing":
         return f"{key}: is missing. Add it."
     if kind == "literal_error":
@@ -208,7 +208,7 @@ def _siblings(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """Keys that would have been allowed where an unknown one was found."""
     here: Any = model
     for part in location:
-        if isinstance(part, int) or part.startswith("<"):
+        if isinstance(part, int) or part.startswith("<") or part not in here.model_fields:  # a key of a mapping
             continue
         annotation = here.model_fields[part].annotation
         found = _models(annotation)
