@@ -22,12 +22,12 @@ def decide_serially(planner: BestOfN, observation: Observation, seed: int) -> ND
     for each in candidate_seeds(seed, settings.n):
         scene = policy.encode(observation)
         proposals = policy.propose(scene, 1, seeds=[each], steps=settings.action_steps)
-        policy.decode(proposals.latents)
+        policy.decode(proposals.latents, scene)
         scoring = Scoring(world, scene, proposals, settings, Budget())
         for future in range(scoring.values.shape[1]):
             scoring.imagine([(0, future, 0)])
             if scoring.imagines:
-                world.decode(scoring.futures[0, future][None])
+                world.decode(scoring.futures[0, future][None], scene)
             for member in range(settings.values):
                 scoring.evaluate([(0, future, member)])
         rows.append(scoring.values)

@@ -35,12 +35,11 @@ class Condition:
 
     def rows(self, rows: slice | Tensor) -> Condition:
         """Take some samples of the batch; an instruction of batch 1 is shared by all."""
-        clean, shared = self.clean[rows], self.text.keys_values[0][0].shape[0] == 1
-        pairs = self.text.keys_values if shared else tuple((k[rows], v[rows]) for k, v in self.text.keys_values)
-        text = TextContext(tuple(pairs))
+        clean = self.clean[rows]
+        text = self.text.expand(len(clean)) if self.text.batch == 1 else self.text.rows(rows)
         padding = None if self.padding_mask is None else self.padding_mask[rows]
         hidden = None if self.hidden is None else self.hidden[rows]
-        return Condition(clean, self.mask[rows], text.expand(len(clean)) if shared else text, padding, hidden)
+        return Condition(clean, self.mask[rows], text, padding, hidden)
 
 
 @dataclass(frozen=True)
@@ -75,12 +74,14 @@ def predict_clean(
     A hidden frame whose x0 is always zero stays sigma times its first noise through the whole sampling.
     """
     given = network_input(x, sigma, condition)
+    times, which = _distinct_times(sigma, given.times, condition.mask)
     output = network(
         given.latents.to(network.dtype),
-        given.times.to(network.dtype),
+        times.to(network.dtype),
         condition.text,
         given.mask,
         condition.padding_mask,
+        which=which,
     )
     scaling = rectified_flow(_per_frame(sigma, x.shape[2]), prediction)
     x0 = over_frames(scaling.skip) * x + over_frames(scaling.out) * output
@@ -133,6 +134,17 @@ def generate(
 def start_noise(seeds: list[int], shape: tuple[int, ...], sigma_max: float, device: torch.device) -> Tensor:
     """Stack the start states of several seeds, each drawn alone: (len(seeds), *shape) float32."""
     return torch.cat([initial_noise((1, *shape), seed) for seed in seeds]).to(device) * sigma_max
+
+
+def _distinct_times(sigma: Tensor, times: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Say the times (B, T) of frames as two times (B, 2) of samples, and which frame has which.
+
+    Conditioned frames have time 0 and all others their sample's, so two modulations serve all frames.
+    """
+    if sigma.dim() == 2:
+        return times, None
+    noise = rectified_flow(sigma).noise
+    return torch.stack([torch.zeros_like(noise), noise], dim=1), (mask <= 0).long()
 
 
 def _per_frame(sigma: Tensor, frames: int) -> Tensor:

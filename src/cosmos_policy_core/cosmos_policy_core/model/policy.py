@@ -324,5 +324,5 @@ class CosmosPolicy:
     def _text(self, instruction: str) -> TextContext:
         if instruction not in self._contexts:
             embedding = self.text[instruction][None].to(self.device)
-            self._contexts[instruction] = self.network.encode_text(embedding)
+            self._contexts[instruction] = self.network.encode_instruction(embedding)
         return self._contexts[instruction]

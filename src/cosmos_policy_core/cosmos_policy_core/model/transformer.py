@@ -15,6 +15,11 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
+from cosmos_policy_core.model.text_context import TextContext, without_padding
+from cosmos_policy_core.model.vector_frames import VectorFrames
+
+__all__ = ["DiffusionTransformer", "TextContext", "TransformerConfig", "rope_angles"]
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -53,19 +58,6 @@ class TransformerConfig:
     @property
     def patch_outputs(self) -> int:
         return self.out_channels * self.patch_spatial**2
-
-
-@dataclass(frozen=True)
-class TextContext:
-    """Keys and values of the instruction for every block: computed once per task, (B, heads, L, head_dim) each."""
-
-    keys_values: tuple[tuple[Tensor, Tensor], ...]
-
-    def expand(self, batch: int) -> TextContext:
-        """Repeat a single instruction for a batch, without copying."""
-        return TextContext(
-            tuple((k.expand(batch, -1, -1, -1), v.expand(batch, -1, -1, -1)) for k, v in self.keys_values)
-        )
 
 
 class RMSNorm(nn.Module):
@@ -134,11 +126,20 @@ class Attention(nn.Module):
         """Project (B, L, C) to keys and values, (B, heads, L, head_dim) each."""
         return self.k_norm(self.split(self.k_proj(context))), self.split(self.v_proj(context))
 
-    def attend(self, x: Tensor, keys: Tensor, values: Tensor, rotary: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def attend(
+        self,
+        x: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        rotary: tuple[Tensor, Tensor] | None = None,
+        scores: Tensor | None = None,
+    ) -> Tensor:
+        """Mix values (B, heads, L, head_dim) for x (B, S, D); `scores` (L,) are added to those of every query."""
         queries = self.q_norm(self.split(self.q_proj(x)))
         if rotary is not None:
             queries, keys = rotate(queries, *rotary), rotate(keys, *rotary)
-        mixed = F.scaled_dot_product_attention(queries, keys, values)
+        mask = None if scores is None else scores.expand(queries.shape[0], 1, queries.shape[2], -1)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
         return self.output_proj(rearrange(mixed, "b h s d -> b s (h d)"))
 
 
@@ -163,6 +164,11 @@ def _modulation(config: TransformerConfig, parts: int) -> nn.Sequential:
     )
 
 
+def per_frame(modulation: Tensor, which: Tensor | None) -> Tensor:
+    """Hand modulations of K distinct times (B, K, M) to the frames they belong to: (B, T, M)."""
+    return modulation if which is None else modulation.take_along_dim(which.unsqueeze(-1), dim=1)
+
+
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
     """Normalise tokens (B, T, N, D) and shift and scale them per frame (B, T, D)."""
     normed = F.layer_norm(x, x.shape[-1:], eps=1e-6)
@@ -182,12 +188,26 @@ class Block(nn.Module):
         self.adaln_modulation_mlp = _modulation(config, 3)
 
     def forward(
-        self, x: Tensor, time: Tensor, lora: Tensor, text: tuple[Tensor, Tensor], rotary: tuple[Tensor, Tensor]
+        self,
+        x: Tensor,
+        time: Tensor,
+        lora: Tensor,
+        text: tuple[Tensor, Tensor],
+        rotary: tuple[Tensor, Tensor],
+        scores: Tensor | None = None,
+        which: Tensor | None = None,
     ) -> Tensor:
-        """Run on x (B, T, N, D) with time embedding (B, T, D) and shared modulation (B, T, 3D)."""
+        """Run on x (B, T, N, D).
+
+        Args:
+            time: embedding (B, T, D), or of K distinct times (B, K, D).
+            lora: shared modulation (B, T or K, 3D).
+            text: keys and values of the instruction, with the `scores` to add.
+            which: (B, T) int64, the place of every frame's time among the K distinct ones.
+        """
         frames = x.shape[1]
         for_self, for_cross, for_mlp = (
-            (modulation(time) + lora).chunk(3, dim=-1)
+            per_frame(modulation(time) + lora, which).chunk(3, dim=-1)
             for modulation in (
                 self.adaln_modulation_self_attn,
                 self.adaln_modulation_cross_attn,
@@ -198,7 +218,7 @@ class Block(nn.Module):
         mixed = self.self_attn.attend(tokens, *self.self_attn.keys_values(tokens), rotary)
         x = x + for_self[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
         tokens = _modulate(x, *for_cross[:2]).flatten(1, 2)
-        mixed = self.cross_attn.attend(tokens, *text)
+        mixed = self.cross_attn.attend(tokens, *text, scores=scores)
         x = x + for_cross[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
         return x + for_mlp[2].unsqueeze(2) * self.mlp(_modulate(x, *for_mlp[:2]))
 
@@ -209,8 +229,9 @@ class FinalLayer(nn.Module):
         self.linear = nn.Linear(config.model_channels, config.patch_outputs, bias=False)
         self.adaln_modulation = _modulation(config, 2)
 
-    def modulate(self, x: Tensor, time: Tensor, lora: Tensor) -> Tensor:
-        shift, scale = (self.adaln_modulation(time) + lora[..., : 2 * x.shape[-1]]).chunk(2, dim=-1)
+    def modulate(self, x: Tensor, time: Tensor, lora: Tensor, which: Tensor | None = None) -> Tensor:
+        modulation = per_frame(self.adaln_modulation(time) + lora[..., : 2 * x.shape[-1]], which)
+        shift, scale = modulation.chunk(2, dim=-1)
         return _modulate(x, shift, scale)
 
 
@@ -250,32 +271,6 @@ class PatchEmbed(nn.Module):
         return self.proj(patches)
 
 
-class VectorFrames(nn.Module):
-    """Own weights per token for the frames that hold tiled numbers (not in the 2B network).
-
-    A tiled chunk is pseudo-random over the latent grid, so shared patch weights would have to learn it from position
-    embeddings alone; small networks don't.
-    """
-
-    def __init__(self, config: TransformerConfig, tokens: int) -> None:
-        super().__init__()
-        frames, width = len(config.vector_frames), config.model_channels
-        self.frames = list(config.vector_frames)
-        self.weight_in = nn.Parameter(torch.empty(frames, tokens, config.patch_inputs, width))
-        self.weight_out = nn.Parameter(torch.empty(frames, tokens, width, config.patch_outputs))
-        self.bias_out = nn.Parameter(torch.zeros(frames, tokens, config.patch_outputs))
-
-    def embed(self, patches: Tensor, tokens: Tensor) -> Tensor:
-        """Replace the embeddings of vector frames in (B, T, N, D)."""
-        own = torch.einsum("bfni,fnid->bfnd", patches[:, self.frames], self.weight_in)
-        return tokens.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
-
-    def project(self, tokens: Tensor, patches: Tensor) -> Tensor:
-        """Replace the outputs of vector frames in (B, T, N, patch)."""
-        own = torch.einsum("bfnd,fndo->bfno", tokens[:, self.frames], self.weight_out) + self.bias_out
-        return patches.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
-
-
 class DiffusionTransformer(nn.Module):
     """Denoise a sequence of latent frames, each with its own time."""
 
@@ -289,6 +284,7 @@ class DiffusionTransformer(nn.Module):
         self.final_layer = FinalLayer(config)
         self.vector_frames: VectorFrames | None = None
         self.position_embedding: nn.Parameter | None = None
+        self._rotary: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
         if config.position_embedding is not None:
             frames, height, width = config.position_embedding
             self.position_embedding = nn.Parameter(torch.zeros(frames, height * width, config.model_channels))
@@ -308,6 +304,12 @@ class DiffusionTransformer(nn.Module):
         embedding = embedding.to(self.dtype)
         return TextContext(tuple(block.cross_attn.keys_values(embedding) for block in self.blocks))
 
+    def encode_instruction(self, embedding: Tensor) -> TextContext:
+        """Project like `encode_text`, with all padding attended through a sink: shorter, and the same answer."""
+        words, scores = without_padding(embedding.to(self.dtype))
+        context = self.encode_text(words)
+        return context if scores is None else TextContext(context.keys_values, scores.to(self.dtype))
+
     def embed_time(self, times: Tensor) -> tuple[Tensor, Tensor]:
         """Time embedding (B, T, D) and shared modulation (B, T, 3D). The norm acts on the sinusoid itself."""
         features = self.t_embedder[0](times.to(self.dtype))
@@ -321,16 +323,18 @@ class DiffusionTransformer(nn.Module):
         condition_mask: Tensor,
         padding_mask: Tensor | None = None,
         blocks_out: list[Tensor] | None = None,
+        which: Tensor | None = None,
     ) -> Tensor:
         """Run the network.
 
         Args:
             x: (B, C, T, H, W) latents, noisy frames already scaled, clean frames as they are.
-            times: (B, T), 0 on clean frames.
+            times: (B, T), 0 on clean frames; or K distinct times (B, K), which saves modulations, see `which`.
             text: (B, L, text channels) or what `encode_text` made of it.
             condition_mask: (B, 1, T, H, W), 1 on clean frames.
             padding_mask: (B, 1, pixel height, pixel width), zeros where None.
             blocks_out: receives the residual stream (B, T*N, D) after every block, for inspection.
+            which: (B, T) int64, the place of every frame's time among K distinct ones.
 
         Returns:
             (B, C, T, H, W) float32.
@@ -343,20 +347,28 @@ class DiffusionTransformer(nn.Module):
             tokens = self.vector_frames.embed(patches, tokens)
         if self.position_embedding is not None:
             tokens = tokens + self.position_embedding
-        angles = rope_angles(self.config, grid, x.device)
-        rotary = (angles.cos(), angles.sin())
+        rotary = self._rotary_tables(grid, x.device)
         time, lora = self.embed_time(times)
         for block, text_kv in zip(self.blocks, context.keys_values, strict=True):
-            tokens = block(tokens, time, lora, text_kv, rotary)
+            tokens = block(tokens, time, lora, text_kv, rotary, context.scores, which)
             if blocks_out is not None:
                 blocks_out.append(tokens.flatten(1, 2))
-        tokens = self.final_layer.modulate(tokens, time, lora)
+        tokens = self.final_layer.modulate(tokens, time, lora, which)
         out = self.final_layer.linear(tokens)
         if self.vector_frames is not None:
             out = self.vector_frames.project(tokens, out)
         p = self.config.patch_spatial
         # Output patches are ordered (p1, p2, channel), unlike input patches (channel, p1, p2).
         return rearrange(out, "b t (h w) (p1 p2 c) -> b c t (h p1) (w p2)", h=grid[1], w=grid[2], p1=p, p2=p).float()
+
+    def _rotary_tables(self, grid: tuple[int, int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of every token's angles, (tokens, head_dim) float32, made once per grid and device."""
+        if (grid, device) not in self._rotary:
+            # Tables made in inference mode would be of no use to a later training step.
+            with torch.inference_mode(False):
+                angles = rope_angles(self.config, grid, device)
+                self._rotary[grid, device] = (angles.cos(), angles.sin())
+        return self._rotary[grid, device]
 
     def _patchify(self, x: Tensor, condition_mask: Tensor, padding_mask: Tensor | None) -> Tensor:
         """(B, T, N, patch): latent, condition-mask and padding-mask channels of every patch."""
