@@ -42,7 +42,7 @@ KEYS = {
 }
 
 # No rosdep key exists for these; make setup and pip install them.
-PIP_ONLY = {"av", "diffusers", "fast_simplification", "honcho", "huggingface_hub", "safetensors", "tyro"}
+PIP_ONLY = {"av", "diffusers", "fast_simplification", "honcho", "huggingface_hub", "rosbags", "safetensors", "tyro"}
 
 # Imported where it is used, with a sentence that says what to install.
 OPTIONAL = {"transformers", "libero", "robocasa", "robosuite"}

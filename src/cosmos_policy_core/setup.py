@@ -4,7 +4,7 @@ from setuptools import find_packages, setup
 
 NAME = "cosmos_policy_core"
 
-DATA = ["h5py", "av"]
+DATA = ["h5py", "av", "rosbags"]
 TRAINING = ["matplotlib", "scipy"]
 SIM = ["gymnasium"]
 TWO_B = ["diffusers", "huggingface_hub"]

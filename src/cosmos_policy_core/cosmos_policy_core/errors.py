@@ -15,6 +15,10 @@ class EpisodeError(CosmosPolicyError):
     """A recorded episode that is damaged, incomplete, or made under another contract."""
 
 
+class RecordingError(CosmosPolicyError):
+    """A recording that cannot be begun, written or finished."""
+
+
 class DatasetError(CosmosPolicyError):
     """A set of episodes that cannot be trained on."""
 

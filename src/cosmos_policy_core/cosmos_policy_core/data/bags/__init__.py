@@ -1,0 +1,1 @@
+"""Episodes as rosbag2 recordings: written, read, resampled and recovered without ROS."""

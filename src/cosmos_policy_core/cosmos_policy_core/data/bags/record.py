@@ -1,0 +1,114 @@
+"""What a recording says about itself, as plain text in the bag's own metadata."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from cosmos_policy_core.errors import EpisodeError
+
+EVENTS_TOPIC = "/episode_events"  # EpisodeEvent, latched: the same facts as messages of the recording
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an episode. `score` is partial credit in [0, 1] on an absolute scale; `judge` says who knew."""
+
+    success: bool
+    score: float
+    judge: str
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.score) and 0.0 <= self.score <= 1.0):
+            raise EpisodeError(f"a success score of {self.score} cannot be. Give a number from 0 to 1.")
+
+    @classmethod
+    def of(cls, success: bool, score: float, judge: str) -> Outcome:
+        """Make an outcome; a score that is not a number is the one of the verdict, 1 or 0."""
+        return cls(success, float(success) if math.isnan(score) else float(score), judge)
+
+
+@dataclass(frozen=True)
+class EpisodeRecord:
+    """Everything about an episode that is not a message: stored as text under `custom_data` of a bag's metadata.yaml.
+
+    `lost` counts, per topic, the messages that never reached the recorder (`transport`) and those it had to drop
+    (`writer`).
+    """
+
+    episode_id: str
+    contract: str = ""
+    instruction: str = ""
+    operator: str = ""
+    policy_checkpoint: str = ""
+    planning_checkpoint: str = ""
+    started: str = ""
+    comment: str = ""
+    seed: int = 0
+    outcome: Outcome | None = None
+    lost: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def labelled(self, outcome: Outcome, comment: str = "") -> EpisodeRecord:
+        """Copy with a verdict; an empty comment keeps the old one."""
+        return replace(self, outcome=outcome, comment=comment or self.comment)
+
+    def custom_data(self) -> dict[str, str]:
+        """Write everything as text."""
+        outcome = self.outcome
+        return {
+            "episode_id": self.episode_id,
+            "instruction": self.instruction,
+            "operator": self.operator,
+            "success": "" if outcome is None else str(outcome.success).lower(),
+            "success_score": "" if outcome is None else repr(outcome.score),
+            "judge": "" if outcome is None else outcome.judge,
+            "comment": self.comment,
+            "seed": str(self.seed),
+            "started": self.started,
+            "policy_checkpoint": self.policy_checkpoint,
+            "planning_checkpoint": self.planning_checkpoint,
+            "lost": json.dumps({topic: dict(counts) for topic, counts in self.lost.items()}),
+            "contract": self.contract,
+        }
+
+    @classmethod
+    def from_custom_data(cls, data: Mapping[str, str], where: str) -> EpisodeRecord:
+        """Read it back.
+
+        Raises:
+            EpisodeError: a label or count is not what :meth:`custom_data` writes; names `where`.
+        """
+        texts = (
+            "contract",
+            "instruction",
+            "operator",
+            "policy_checkpoint",
+            "planning_checkpoint",
+            "started",
+            "comment",
+        )
+        try:
+            return cls(
+                episode_id=data.get("episode_id", ""),
+                **{name: str(data.get(name, "")) for name in texts},
+                seed=int(data.get("seed") or 0),
+                outcome=_outcome(data),
+                lost=json.loads(data.get("lost") or "{}"),
+            )
+        except (ValueError, KeyError, TypeError, EpisodeError) as error:
+            raise EpisodeError(
+                f"{where}: what the recording says about itself cannot be read ({error}). "
+                f"Label it again with `cosmos-policy label {where} --success` or --no-success."
+            ) from None
+
+
+def _outcome(data: Mapping[str, str]) -> Outcome | None:
+    word = data.get("success", "")
+    if word == "":
+        return None
+    if word not in ("true", "false"):
+        raise ValueError(f"success is {word!r}, not true or false")
+    score = data.get("success_score", "")
+    return Outcome.of(word == "true", float(score) if score else math.nan, data.get("judge", ""))
