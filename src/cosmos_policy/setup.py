@@ -33,6 +33,8 @@ setup(
             "policy_node = cosmos_policy.entry:policy_node",
             "planner_node = cosmos_policy.entry:planner_node",
             "chunk_executor_node = cosmos_policy.entry:chunk_executor_node",
+            "monitor_node = cosmos_policy.entry:monitor_node",
+            "live_view_node = cosmos_policy.entry:live_view_node",
             "demo = cosmos_policy.demo.main:main",
         ]
     },
