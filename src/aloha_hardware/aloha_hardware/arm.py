@@ -5,6 +5,7 @@ Everything here belongs to one thread at a time; the driver's loop is that threa
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -77,6 +78,7 @@ class Arm:
         Raises:
             HardwareError: naming what is wrong and the remedy; the port is closed again.
         """
+        self._await_port()
         self.port.connect(self.settings.baud)
         try:
             with self._patience():
@@ -239,6 +241,12 @@ class Arm:
             yield
         finally:
             self.port.patience = before
+
+    def _await_port(self) -> None:
+        """Give a port that is just being plugged in, or emulated, its time; what is missing then, connect says."""
+        end = time.monotonic() + self.settings.start_timeout
+        while not os.path.exists(self.settings.device) and time.monotonic() < end:
+            time.sleep(0.05)
 
     def _check_adapter(self) -> None:
         wanted, found = self.settings.adapter_serial, self.port.serial_number

@@ -37,6 +37,7 @@ DESCRIPTIONS = {
     "bus_timeout": "time without a complete read beyond which the bus is silent [s]",
     "bus_patience": "time a status packet may take beyond its time on the wire [s]",
     "watchdog": "silence after which the motors stop by themselves [s]; 0: never",
+    "start_timeout": "wait for the port to appear at configure [s]",
     "start_distance": "farthest first command after a hold [rad]",
     "clamp_tolerance": "how far beyond a limit a command is cut to it; farther is refused [rad]",
     "read_mode": "auto, fast (fast sync read) or plain",

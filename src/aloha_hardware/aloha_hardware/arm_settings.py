@@ -36,6 +36,7 @@ class ArmSettings:
         command_timeout: age of the newest command beyond which the arm holds [s].
         bus_timeout: time without a complete read beyond which the bus counts as silent [s].
         watchdog: silence after which the motors stop by themselves [s]; 0: never.
+        start_timeout: wait for the port to appear at configure [s].
         start_distance: farthest first command after a hold [rad].
         clamp_tolerance: how far beyond a limit a command is cut to it; farther is refused [rad].
     """
@@ -68,6 +69,7 @@ class ArmSettings:
     bus_timeout: float = 0.05
     bus_patience: float = 0.004
     watchdog: float = 0.1
+    start_timeout: float = 0.0
     start_distance: float = 0.3
     clamp_tolerance: float = 0.1
     read_mode: str = "auto"
@@ -187,6 +189,7 @@ class ArmSettings:
             "bus_timeout": (2 / self.rate, 1.0),
             "bus_patience": (0.001, 0.1),
             "watchdog": (0.0, 2.54),
+            "start_timeout": (0.0, 60.0),
             "start_distance": (0.01, 7.0),
             "clamp_tolerance": (0.0, 1.0),
             "gripper_current": (0.01, 3.2),

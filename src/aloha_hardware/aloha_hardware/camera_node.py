@@ -80,7 +80,8 @@ class CameraNode(ManagedNode):
             raise CameraError(f"{settings.camera}: {error}") from error
         if not self._announced:
             self._announce()
-        self.get_logger().info(f"{settings.camera}: {settings.source} {settings.device}, {settings.format}")
+        origin = f"{settings.source} {settings.device}".strip()
+        self.get_logger().info(f"{settings.camera}: {origin}, {settings.format}")
 
     def activate(self) -> None:
         """Start to publish."""

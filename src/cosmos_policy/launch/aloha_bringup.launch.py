@@ -1,4 +1,4 @@
-"""ros2 launch cosmos_policy aloha_bringup.launch.py (--show-args lists the arguments); described in cosmos_policy.graph."""
+"""ros2 launch cosmos_policy aloha_bringup.launch.py (--show-args: the arguments); described in cosmos_policy.graph."""
 
 from launch import LaunchDescription
 

@@ -9,7 +9,7 @@ from aloha_hardware.camera.errors import CameraError
 from aloha_hardware.camera.health import Limits
 from aloha_hardware.camera.source import Format
 
-SOURCES = ("v4l2", "realsense", "images", "video")
+SOURCES = ("v4l2", "realsense", "images", "video", "pattern")
 ENCODING = "rgb8"
 
 
@@ -73,7 +73,7 @@ class CameraSettings:
             raise CameraError(
                 f"{self.camera}: encoding '{self.encoding}' is not published. Use {ENCODING}, here and in the contract."
             )
-        if not self.device:
+        if not self.device and self.source in DEVICES:
             raise CameraError(f"{self.camera}: device is not set. Give {DEVICES[self.source]}.")
         if self.pixel_format and len(self.pixel_format) != 4:
             raise CameraError(
@@ -97,7 +97,7 @@ DEVICES = {
 DESCRIPTIONS = {
     "camera": "Name of the camera, as in the contract; topics are below it.",
     "source": f"Where pictures come from. One of: {', '.join(SOURCES)}.",
-    "device": "v4l2: path. realsense: serial number behind an underscore. images: folder or pattern. video: file.",
+    "device": "v4l2: path. realsense: serial number behind an underscore. images: folder or wildcard. video: file.",
     "width": "Of the pictures [px]; another width is refused.",
     "height": "Of the pictures [px]; another height is refused.",
     "rate": "Pictures per second [Hz]; recordings are played at it.",

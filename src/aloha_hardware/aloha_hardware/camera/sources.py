@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aloha_hardware.camera.images import ImageFiles
+from aloha_hardware.camera.pattern import TestPattern
 from aloha_hardware.camera.realsense import RealSenseCamera
 from aloha_hardware.camera.settings import CameraSettings
 from aloha_hardware.camera.source import Source
@@ -19,4 +20,6 @@ def make_source(settings: CameraSettings) -> Source:
         return RealSenseCamera(device, ask, exposure=settings.exposure)
     if settings.source == "images":
         return ImageFiles(device, ask, loop=settings.loop)
+    if settings.source == "pattern":
+        return TestPattern(ask)
     return VideoFile(device, ask, loop=settings.loop)

@@ -7,6 +7,7 @@ import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from aloha_hardware.control_table import describe_hardware_error
@@ -14,6 +15,9 @@ from aloha_hardware.emulator.chain import Chain
 from aloha_hardware.emulator.line import EmulatedLine
 from aloha_hardware.errors import HardwareError, SettingsError
 from aloha_hardware.motors import CHAINS, MODELS, with_models
+
+QUIET = 0.3  # [s] without an instruction: the driver is gone
+LONGEST_FAREWELL = 3.0  # [s]
 
 EXAMPLES = """\
 example, two terminals:
@@ -53,6 +57,7 @@ def main(args: Sequence[str] | None = None) -> int:
     with line:
         print(f"{options.arm} arm on {line.path}", flush=True)
         _listen(line, ended)
+        _let_finish(line)
     return 0
 
 
@@ -104,6 +109,14 @@ def _listen(line: EmulatedLine, ended: threading.Event) -> None:
             return
         if words:
             print(execute(line, words), flush=True)
+
+
+def _let_finish(line: EmulatedLine) -> None:
+    """Stay while somebody talks: a driver that ends by the same Ctrl-C still brings its arm to rest."""
+    end, heard = time.monotonic() + LONGEST_FAREWELL, -1
+    while line.chain.instructions != heard and time.monotonic() < end:
+        heard = line.chain.instructions
+        time.sleep(QUIET)
 
 
 def execute(line: EmulatedLine, words: Sequence[str]) -> str:

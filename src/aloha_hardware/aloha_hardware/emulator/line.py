@@ -97,9 +97,9 @@ class EmulatedLine:
     def _make_link(self, link: Path) -> None:
         if link.exists() and not link.is_symlink():
             raise PortError(f"{link} is there and is not a link. Choose another --link.")
-        with contextlib.suppress(FileNotFoundError):
-            link.unlink()
         try:
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
             link.symlink_to(self.terminal)
         except OSError as error:
             raise PortError(f"{link}: cannot be made ({error.strerror}). Choose a --link you may write.") from error

@@ -9,7 +9,7 @@ ARGUMENTS = (
     Argument(
         "leader",
         "arms",
-        "What leads: arms are the leader arms of the hardware file, scripted a rehearsed motion, keyboard the terminal.",
+        "What leads: arms are the leader arms of the hardware file, scripted is a rehearsed motion, keyboard the keys.",
         choices=("arms", "scripted", "keyboard"),
     ),
 )

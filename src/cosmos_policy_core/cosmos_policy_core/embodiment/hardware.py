@@ -33,7 +33,7 @@ class ArmHardware(Contract):
     emulated: bool = Field(default=False, description="start an emulator of the motors at the port")
     gripper_horn_radius: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
     gripper_arm_length: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
-    driver: Parameters = Field(default={}, description="any other parameter of arm_driver_node")
+    driver: Parameters = Field(default_factory=dict, description="any other parameter of arm_driver_node")
 
 
 class CameraHardware(Contract):
@@ -45,15 +45,15 @@ class CameraHardware(Contract):
     exposure: int | None = Field(default=None, ge=0, description="[µs]; 0: automatic")
     calibration: str | None = None
     rate: float | None = Field(default=None, gt=0, description="[Hz]")
-    node: Parameters = Field(default={}, description="any other parameter of camera_node")
+    node: Parameters = Field(default_factory=dict, description="any other parameter of camera_node")
 
 
 class Hardware(Contract):
     """The ports and devices of one cell, by the names the contract gives its arms and cameras."""
 
     description: str = ""
-    arms: dict[Name, ArmHardware] = {}
-    cameras: dict[Name, CameraHardware] = {}
+    arms: dict[Name, ArmHardware] = Field(default_factory=dict)
+    cameras: dict[Name, CameraHardware] = Field(default_factory=dict)
 
     _source: str = PrivateAttr(default="<hardware>")
 
@@ -127,14 +127,14 @@ class Hardware(Contract):
         here = self.cameras.get(camera.name)
         if here is None:
             raise ContractError(
-                f"{self.source}: cameras: {camera.name} is missing. Say what it is plugged in as, or source: {EXTERNAL}."
+                f"{self.source}: cameras: {camera.name} is missing. Say where it is plugged in, or source: {EXTERNAL}."
             )
         if here.source == EXTERNAL:
             return None
         if not here.device and here.source != "pattern":
             raise ContractError(
-                f"{self.source}: cameras.{camera.name}: device is empty. Write the camera's into a copy of the file and "
-                "give that as hardware; 'cosmos-policy doctor' lists the cameras it finds."
+                f"{self.source}: cameras.{camera.name}: device is empty. Write the camera's into a copy of the "
+                "file and give that as hardware; 'cosmos-policy doctor' lists the cameras it finds."
             )
         settings = {
             "camera": camera.name,
