@@ -24,6 +24,7 @@ from cosmos_policy_core.planning.presets import (
     preset,
     success_threshold,
 )
+from cosmos_policy_core.planning.scoring import threshold_for
 
 SMALL = dataclasses.replace(REFERENCE, n=3, futures=2, values=3, action_steps=3, future_steps=3, value_steps=3)
 
@@ -227,6 +228,26 @@ def test_values_of_a_search_may_be_averaged_over_a_path(policy: CosmosPolicy) ->
     np.testing.assert_allclose(plan.values[1, 0], (path[0].values + path[1].values) / 2)
 
 
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_leaving_leaves_out_does_not_change_the_choice_of_a_search(policy: CosmosPolicy, scheme: str) -> None:
+    steps = {"action_steps": 1, "future_steps": 1, "value_steps": 1}
+    settings = dataclasses.replace(SMALL, n=3, depth=2, values=2, seeds="independent", aggregate=scheme, **steps)
+    whole, part = (
+        BestOfN(policy, policy, settings=dataclasses.replace(settings, pruning=pruning)).decide(observation(policy), 5)
+        for pruning in (False, True)
+    )
+    assert part.chosen == whole.chosen
+    assert part.spent + part.saved == whole.spent
+    known = np.isfinite(part.values)
+    np.testing.assert_allclose(part.values[known], whole.values[known], atol=2e-5)
+
+
+def test_a_threshold_follows_what_the_checkpoint_was_trained_with() -> None:
+    policy = tiny_policy(gamma=0.99, episode_steps=100)
+    assert threshold_for(policy, DEFAULT) == pytest.approx(0.183, abs=1e-3)
+    assert threshold_for(tiny_policy(), DEFAULT) == threshold_for(policy, REFERENCE) == 0.05
+
+
 def test_a_search_out_of_time_answers_with_the_depth_it_completed(policy: CosmosPolicy) -> None:
     settings = dataclasses.replace(SMALL, n=2, futures=1, values=1, depth=3)
     with Calls(policy, 3 + 3 + 6 + 3 + 1) as network:
@@ -291,6 +312,8 @@ def test_a_planning_checkpoint_with_another_scale_is_refused_unless_chunks_are_r
         ({"aggregate": "lcb", "futures": 1, "values": 1}, "lcb"),
         ({"depth": 2, "imagine": False}, "depth"),
         ({"value_steps": 0}, "value_steps"),
+        ({"depth_values": "first"}, "last, average"),
+        ({"seeds": "random"}, "reference, independent"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any], message: str) -> None:

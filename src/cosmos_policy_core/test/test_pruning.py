@@ -29,14 +29,20 @@ def tables(draw: st.DrawFn) -> NDArray[np.float64]:
     return draw(arrays(np.float64, shape, elements=VALUES))
 
 
-def evaluate_in_rounds(table: NDArray[np.float64], scheme: str, size: int) -> tuple[int, int]:
-    """Reveal a table round by round as the planner does; returns the choice and the values spent."""
+def reveal(table: NDArray[np.float64], scheme: str, size: int, finish_best: bool = False) -> NDArray[np.bool_]:
+    """Reveal a table round by round as the planner does; returns what is known in the end."""
     _, futures, members = table.shape
     known = np.zeros(table.shape, dtype=bool)
     order = cheapest_first([1, 3, 5][:futures], [1, 1, 3, 4, 5][:members])
-    while cells := contested_round(table, known, order, size, scheme, THRESHOLD):
+    while cells := contested_round(table, known, order, size, scheme, THRESHOLD, finish_best):
         for cell in cells:
             known[cell] = True
+    return known
+
+
+def evaluate_in_rounds(table: NDArray[np.float64], scheme: str, size: int) -> tuple[int, int]:
+    """Reveal a table; returns the choice and the values spent."""
+    known = reveal(table, scheme, size)
     return choose_so_far(table, known, scheme, THRESHOLD).index, int(known.sum())
 
 
@@ -51,6 +57,23 @@ def test_the_choice_of_a_pruned_evaluation_is_the_exhaustive_one(
     index, spent = evaluate_in_rounds(table, scheme, size)
     assert index == choose(table, scheme, THRESHOLD).index
     assert spent <= table.size
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=100, deadline=None)
+@given(table=tables(), size=st.integers(1, 20), data=st.data())
+def test_shares_that_are_valued_apart_lead_to_the_same_choice(
+    scheme: str, table: NDArray[np.float64], size: int, data: st.DataObject
+) -> None:
+    if scheme == "lcb" and table[0].size == 1:
+        return
+    owners = np.array(data.draw(st.lists(st.integers(0, 2), min_size=len(table), max_size=len(table))))
+    known = np.zeros(table.shape, dtype=bool)
+    for owner in set(owners.tolist()):
+        known[owners == owner] = reveal(table[owners == owner], scheme, size, finish_best=True)
+    flat, asked = table.reshape(len(table), -1), known.reshape(len(table), -1)
+    assert contenders(flat, asked, scheme, THRESHOLD).sum() == 1
+    assert choose_so_far(table, known, scheme, THRESHOLD).index == choose(table, scheme, THRESHOLD).index
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.planning.budget import Budget
-from cosmos_policy_core.planning.planner import BestOfN, candidate_seeds
+from cosmos_policy_core.planning.planner import BestOfN
 from cosmos_policy_core.planning.scoring import Scoring
 
 

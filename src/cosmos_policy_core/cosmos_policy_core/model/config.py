@@ -71,6 +71,8 @@ class PolicyConfig(_Strict):
     """What the frames hold that a V(s') or Q(s, a) query must not see, see `HiddenFrames`."""
     gamma: float | None = Field(None, gt=0, le=1)
     """Discount per control step of the value labels; unknown where None."""
+    episode_steps: int | None = Field(None, ge=1)
+    """Most control steps that a success in the training data takes; unknown where None."""
     seeds: Literal["reference", "independent"] = "independent"
     """Ensemble seeds: base + member as published, or independent streams per (candidate, stage, member)."""
     steps: StepsConfig = StepsConfig()

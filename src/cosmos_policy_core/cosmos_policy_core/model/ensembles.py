@@ -12,6 +12,11 @@ FUTURE_STAGE = 1
 VALUE_STAGE = 2
 
 
+def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
+    """Seeds of the candidates of one plan: seed, seed + 1, ... as published."""
+    return tuple(seed + index for index in range(n))
+
+
 def member_steps(members: int, steps: int) -> list[int]:
     """Step counts of an ensemble: spread evenly from 1 to `steps`, truncated; a single member takes them all.
 

@@ -11,15 +11,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_policy_core.errors import ModelError, SamplingStopped
+from cosmos_policy_core.errors import ModelError
+from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_core.model.observation import Observation
-from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
-from cosmos_policy_core.planning.best_of_n import choose, choose_so_far
+from cosmos_policy_core.model.policy import CosmosPolicy, Proposals
 from cosmos_policy_core.planning.budget import Budget
+from cosmos_policy_core.planning.candidates import propose_candidates
 from cosmos_policy_core.planning.compatibility import check_world
 from cosmos_policy_core.planning.presets import DEFAULT, PlannerSettings
-from cosmos_policy_core.planning.scoring import Scoring
-from cosmos_policy_core.planning.tree import Tree, search
+from cosmos_policy_core.planning.scoring import Valuation
+from cosmos_policy_core.planning.tree import Tree
+from cosmos_policy_core.planning.valuation import value_candidates
 
 
 class Completed(str, Enum):
@@ -68,11 +70,6 @@ class Planner(Protocol):
         ...
 
 
-def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
-    """Seeds of the candidates of one plan: seed, seed + 1, ... as published."""
-    return tuple(seed + index for index in range(n))
-
-
 @dataclass(frozen=True)
 class Direct:
     """Run the policy's own chunk. `steps`: denoising steps, the checkpoint's default when None."""
@@ -89,7 +86,7 @@ class Direct:
         budget, watch = budget or Budget(), _Watch()
         scene = self.policy.encode(observation)
         watch.lap("encode")
-        proposals = _propose_first(self.policy, scene, seed, self.steps, budget)
+        proposals = propose_candidates(self.policy, scene, [seed], self.steps, budget)
         watch.lap("propose")
         return _direct(proposals, watch)
 
@@ -135,100 +132,50 @@ class BestOfN:
             PlanCancelled: by the budget, within one denoising step.
             ModelError: the network returned numbers that are not finite, or all candidates failed.
         """
-        budget, watch = budget or Budget(), _Watch()
+        budget, watch, settings = budget or Budget(), _Watch(), self.settings
         scene = self.policy.encode(observation)
         imagined_scene = scene if self.world is self.policy else self.world.encode(observation)
         watch.lap("encode")
-        proposals = self._propose(scene, seed, budget)
+        seeds = candidate_seeds(seed, settings.n)
+        proposals = propose_candidates(self.policy, scene, seeds, settings.action_steps, budget)
         watch.lap("propose")
-        if len(proposals.seeds) < self.settings.n:
+        if len(proposals.seeds) < settings.n:
             return _direct(proposals, watch)
-        if self.settings.depth > 1:
-            return self._look_ahead(scene, imagined_scene, proposals, budget, watch)
-        scoring = Scoring(self.world, imagined_scene, proposals, self.settings, budget)
-        certain = scoring.run()
-        watch.laps |= scoring.seconds
+        valuation = value_candidates(
+            self.world, imagined_scene, proposals, settings, budget, policy=self.policy, policy_text=scene.text
+        )
+        for stage, seconds in valuation.seconds.items():
+            watch.laps[stage] = watch.laps.get(stage, 0.0) + seconds
         watch.skip()
-        plan = self._chosen(scoring, certain, watch)
-        if images and (plan.chosen, 0) in scoring.futures:
-            first = scoring.futures[plan.chosen, 0][None]
+        plan = self._chosen(proposals, valuation, watch)
+        if images and (plan.chosen, 0) in valuation.futures:
+            first = valuation.futures[plan.chosen, 0][None]
             plan = dataclasses.replace(plan, images=self.world.decode(first, imagined_scene)[0])
             watch.lap("decode")
         return plan
 
-    def _propose(self, scene: Scene, seed: int, budget: Budget) -> Proposals:
-        """Sample the candidates; against the clock the policy's own first, which no deadline interrupts."""
-        seeds, steps = candidate_seeds(seed, self.settings.n), self.settings.action_steps
-        if not budget.limited:
-            try:
-                return self.policy.propose(scene, len(seeds), seeds, steps, budget.cancel_wanted)
-            except SamplingStopped:
-                budget.check()
-                raise
-        first = _propose_first(self.policy, scene, seed, steps, budget)
-        if len(seeds) == 1 or budget.is_over():
-            budget.check()
-            return first
-        try:
-            return first.joined(self.policy.propose(scene, len(seeds) - 1, seeds[1:], steps, budget.is_over))
-        except SamplingStopped:
-            budget.check()
-            return first
-
-    def _chosen(self, scoring: Scoring, certain: bool, watch: _Watch) -> Plan:
-        proposals, settings = scoring.proposals, self.settings
-        decision = choose_so_far(scoring.values, scoring.known, settings.aggregate, settings.threshold)
-        completed = Completed.DECIDED if certain else Completed.PARTLY_VALUED
+    def _chosen(self, proposals: Proposals, valuation: Valuation, watch: _Watch) -> Plan:
+        decision = valuation.decision(self.settings.aggregate)
+        completed = Completed.DECIDED if valuation.certain else Completed.PARTLY_VALUED
         return Plan(
             actions=proposals.actions[decision.index],
             chosen=decision.index,
             candidates=proposals.actions,
             candidate_values=decision.candidate_values,
-            values=scoring.values,
+            values=valuation.values,
             seeds=proposals.seeds,
             stages=watch.laps,
-            completed=completed if scoring.spent else Completed.DIRECT,
-            spent=scoring.spent,
-            saved=scoring.saved,
-            network_calls=scoring.network_calls + self._proposal_calls(),
+            completed=completed if valuation.known.any() else Completed.DIRECT,
+            spent=valuation.spent,
+            saved=valuation.saved,
+            network_calls=valuation.network_calls + self._proposal_calls(),
+            tree=valuation.tree,
         )
 
     def _proposal_calls(self) -> int:
         config = self.policy.config
         steps = self.settings.action_steps or config.steps.action
         return self.settings.n * len(config.schedule.evaluations(steps))
-
-    def _look_ahead(
-        self, scene: Scene, imagined_scene: Scene, proposals: Proposals, budget: Budget, watch: _Watch
-    ) -> Plan:
-        settings = self.settings
-        tree = search(self.policy, self.world, imagined_scene, proposals, settings, budget, scene)
-        watch.lap("search")
-        if not tree.nodes:
-            return _direct(proposals, watch)
-        reached = tree.nodes[-1].depth
-        values = tree.values(len(proposals.seeds), reached, settings.depth_values == "average")
-        decision = choose(values, settings.aggregate, settings.threshold)
-        return Plan(
-            actions=proposals.actions[decision.index],
-            chosen=decision.index,
-            candidates=proposals.actions,
-            candidate_values=decision.candidate_values,
-            values=values,
-            seeds=proposals.seeds,
-            stages=watch.laps,
-            completed=Completed.DECIDED if reached == settings.depth else Completed.PARTLY_VALUED,
-            spent=sum(node.values.size for node in tree.nodes),
-            tree=tree,
-        )
-
-
-def _propose_first(policy: CosmosPolicy, scene: Scene, seed: int, steps: int | None, budget: Budget) -> Proposals:
-    try:
-        return policy.propose(scene, 1, [seed], steps, budget.cancel_wanted)
-    except SamplingStopped:
-        budget.check()
-        raise
 
 
 def _direct(proposals: Proposals, watch: _Watch) -> Plan:

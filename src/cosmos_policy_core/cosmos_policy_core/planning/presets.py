@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model.ensembles import SeedMode
 from cosmos_policy_core.planning.aggregate import SCHEMES
 
 PUBLISHED_THRESHOLD = 0.05
+
+DepthValues = Literal["last", "average"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class PlannerSettings:
     """Value predictions per future."""
     aggregate: str = "majority_mean"
     """How a candidate's values become one score, see `aggregate`."""
-    threshold: float = PUBLISHED_THRESHOLD
-    """Value above which a prediction counts as a success, in [0, 1)."""
+    threshold: float | None = PUBLISHED_THRESHOLD
+    """Value above which a prediction counts as a success, in [0, 1). None: calibrated for the predicting checkpoint."""
     action_steps: int | None = None
     """Denoising steps of a proposal; the checkpoint's when None."""
     future_steps: int | None = None
@@ -47,7 +49,7 @@ class PlannerSettings:
     """Leave out value predictions that cannot change the choice."""
     depth: int = 1
     """Chunks looked ahead; the policy proposes from imagined states beyond the first."""
-    depth_values: Literal["last", "average"] = "last"
+    depth_values: DepthValues = "last"
     """A path's value beyond depth 1: of its last state, or the mean over its states."""
 
     def __post_init__(self) -> None:
@@ -59,10 +61,14 @@ class PlannerSettings:
             raise ConfigurationError(
                 f"planner: aggregate {self.aggregate!r} is unknown. Use one of: {', '.join(SCHEMES)}."
             )
-        if not 0 <= self.threshold < 1:
+        if self.threshold is not None and not 0 <= self.threshold < 1:
             raise ConfigurationError(f"planner: threshold is {self.threshold}. Use a number from 0 up to 1.")
         if self.aggregate == "lcb" and self.members == 1:
             raise ConfigurationError("planner: 'lcb' of one value is undefined. Use more futures, values or a scheme.")
+        for name, known in (("depth_values", get_args(DepthValues)), ("seeds", (None, *get_args(SeedMode)))):
+            if getattr(self, name) not in known:
+                words = ", ".join(filter(None, known))
+                raise ConfigurationError(f"planner: {name} {getattr(self, name)!r} is unknown. Use one of: {words}.")
         if self.depth > 1 and self.imagine is False:
             raise ConfigurationError("planner: depth > 1 needs imagined futures. Use depth 1 for Q(s, a).")
 
@@ -75,8 +81,9 @@ class PlannerSettings:
 REFERENCE = PlannerSettings(action_steps=10, future_steps=5, value_steps=5, seeds="reference", pruning=False)
 """The published planner, number for number: its seeds, steps, constants and quirks."""
 
-DEFAULT = PlannerSettings(seeds="independent")
-"""Ours: every (candidate, stage, member) has its own noise, and predictions that cannot matter are left out."""
+DEFAULT = PlannerSettings(seeds="independent", threshold=None)
+"""Ours: every (candidate, stage, member) has its own noise, predictions that cannot matter are left out, and a success
+is told from a failure by the discount and the episodes that the checkpoint was trained with."""
 
 PRESETS = {"reference": REFERENCE, "default": DEFAULT}
 
@@ -106,3 +113,10 @@ def success_threshold(gamma: float, horizon: int) -> float:
     if not 0 < gamma <= 1 or horizon < 0:
         raise ConfigurationError(f"gamma {gamma}, horizon {horizon}: gamma lies in (0, 1], the horizon is at least 0.")
     return 0.5 * math.pow(gamma, horizon)
+
+
+def calibrated_threshold(gamma: float | None, episode_steps: int | None) -> float:
+    """Threshold for a checkpoint's values: from its training's discount and longest success, else the published one."""
+    if gamma is None or episode_steps is None:
+        return PUBLISHED_THRESHOLD
+    return success_threshold(gamma, episode_steps)

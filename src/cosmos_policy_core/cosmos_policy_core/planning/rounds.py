@@ -54,7 +54,13 @@ def next_round(known: Known, able: NDArray[np.bool_], order: Sequence[tuple[int,
 
 
 def contested_round(
-    values: Table, known: Known, order: Sequence[tuple[int, int]], size: int, scheme: str, threshold: float
+    values: Table,
+    known: Known,
+    order: Sequence[tuple[int, int]],
+    size: int,
+    scheme: str,
+    threshold: float,
+    finish_best: bool = False,
 ) -> list[Cell]:
     """Take the cells that decide soonest; none when the choice is certain.
 
@@ -64,11 +70,13 @@ def contested_round(
 
     Args:
         values, known: (n, futures, values).
+        finish_best: go on until the best candidate is valued to its end. Its score is then exact, so it can be compared
+            with the best of candidates that were valued elsewhere; the best of these bests is the best of all.
     """
     n = len(known)
     able = contenders(values.reshape(n, -1), known.reshape(n, -1), scheme, threshold)
     if able.sum() <= 1:
-        return []
+        return next_round(known, able, order, size) if finish_best else []
     if all(known[able, future, member].all() for future, member in order[:COMMON_PAIRS]):
         leader = choose_so_far(values, known, scheme, threshold).index
         if cells := next_round(known, np.arange(n) == leader, order, size):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,30 +15,77 @@ from cosmos_policy_core.errors import SamplingStopped
 from cosmos_policy_core.model.ensembles import FUTURE_STAGE, VALUE_STAGE, member_seed, member_steps
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
+from cosmos_policy_core.planning.best_of_n import Decision, choose_so_far
 from cosmos_policy_core.planning.budget import Budget
-from cosmos_policy_core.planning.presets import PlannerSettings
+from cosmos_policy_core.planning.presets import PlannerSettings, calibrated_threshold
 from cosmos_policy_core.planning.rounds import Cell, cheapest_first, contested_round, next_round
+
+if TYPE_CHECKING:
+    from cosmos_policy_core.planning.tree import Tree
 
 ROUND = 8
 """Value predictions per round: enough to fill a GPU with the 2B model, few enough to notice early who is beaten."""
 
 
+@dataclass(frozen=True)
+class Valuation:
+    """What is known of the candidates' values, and how far that goes.
+
+    values: (n, futures, members) in [0, 1], NaN where not evaluated; leaves of the tree instead of futures when looking
+    further ahead; one future, the proposal itself, for Q(s, a). known: of the same shape. certain: the choice is the
+    one that all values lead to. threshold: above which a value counts as a success. spent, saved: predictions made and
+    left out. network_calls: one per sample and denoising step. seconds: wall time per stage. futures: latents
+    (C, T, h, w) after the first chunk, by (candidate, future).
+    """
+
+    values: NDArray[np.float64]
+    known: NDArray[np.bool_]
+    certain: bool
+    threshold: float
+    spent: int
+    saved: int
+    network_calls: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    futures: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    tree: Tree | None = None
+
+    def decision(self, scheme: str) -> Decision:
+        """Choose with what is known.
+
+        Raises:
+            ModelError: every candidate failed, or a value lies outside [0, 1].
+        """
+        return choose_so_far(self.values, self.known, scheme, self.threshold)
+
+
 class Scoring:
-    """Values of candidates as they become known.
+    """Values of chunks as they become known.
+
+    Chunks of one candidate stand side by side, `per_candidate` of them: one, or all that continue it in a search.
 
     Attributes:
-        values: (n, futures, members) in [0, 1], NaN where unknown; one future, the proposal itself, for Q(s, a).
-        known: (n, futures, members).
-        futures: latents (C, T, h, w) of the imagined futures, by (candidate, future).
+        values: (chunks, futures, members) in [0, 1], NaN where unknown.
+        known: (chunks, futures, members).
+        futures: latents (C, T, h, w) of the imagined futures, by (chunk, future).
         network_calls: evaluations of the network, one per sample and denoising step.
         seconds: wall time of imagining and of evaluating.
     """
 
     def __init__(
-        self, world: CosmosPolicy, scene: Scene, proposals: Proposals, settings: PlannerSettings, budget: Budget
+        self,
+        world: CosmosPolicy,
+        scene: Scene,
+        proposals: Proposals,
+        settings: PlannerSettings,
+        budget: Budget,
+        *,
+        per_candidate: int = 1,
+        finish_best: bool = False,
     ) -> None:
         self.world, self.scene, self.proposals = world, scene, proposals
         self.settings, self.budget = settings, budget
+        self.per_candidate, self.finish_best = per_candidate, finish_best
+        self.threshold = threshold_for(world, settings)
         self.mode = settings.seeds or world.config.seeds
         self.clean = world.world_input(scene, proposals, retile=settings.retile)
         steps = world.config.steps
@@ -52,7 +101,22 @@ class Scoring:
         self.network_calls = 0
         self.seconds = {"imagine": 0.0, "evaluate": 0.0}
         self.order = cheapest_first(
-            [self._calls(count) for count in self.future_steps], [self._calls(count) for count in self.value_steps]
+            [self._calls(count) for count in self.future_steps] * per_candidate,
+            [self._calls(count) for count in self.value_steps],
+        )
+
+    def valuation(self, certain: bool) -> Valuation:
+        """Sum up."""
+        return Valuation(
+            values=self._by_candidate(self.values),
+            known=self._by_candidate(self.known),
+            certain=certain,
+            threshold=self.threshold,
+            spent=self.spent,
+            saved=self.saved,
+            network_calls=self.network_calls,
+            seconds=dict(self.seconds),
+            futures=self.futures,
         )
 
     @property
@@ -126,10 +190,18 @@ class Scoring:
         self.seconds["evaluate"] += time.perf_counter() - started
 
     def _next_round(self) -> list[Cell]:
-        settings = self.settings
+        settings, known = self.settings, self._by_candidate(self.known)
         if not settings.pruning:
-            return next_round(self.known, np.ones(len(self.known), dtype=bool), self.order, ROUND)
-        return contested_round(self.values, self.known, self.order, ROUND, settings.aggregate, settings.threshold)
+            cells = next_round(known, np.ones(len(known), dtype=bool), self.order, ROUND)
+        else:
+            values, scheme = self._by_candidate(self.values), settings.aggregate
+            cells = contested_round(values, known, self.order, ROUND, scheme, self.threshold, self.finish_best)
+        per_chunk = len(self.future_steps)
+        return [(k * self.per_candidate + leaf // per_chunk, leaf % per_chunk, member) for k, leaf, member in cells]
+
+    def _by_candidate(self, table: NDArray[Any]) -> NDArray[Any]:
+        """(chunks, futures, members) -> (candidates, leaves, members), a view."""
+        return table.reshape(-1, self.per_candidate * len(self.future_steps), self.settings.values)
 
     def _calls(self, steps: int) -> int:
         return len(self.world.config.schedule.evaluations(steps)) if steps else 0
@@ -138,3 +210,10 @@ class Scoring:
 def wants_futures(world: CosmosPolicy, settings: PlannerSettings) -> bool:
     """Tell whether candidates are valued by imagined futures or straight from (s, a)."""
     return world.config.value_input != "action" if settings.imagine is None else settings.imagine
+
+
+def threshold_for(world: CosmosPolicy, settings: PlannerSettings) -> float:
+    """Value above which a prediction of this checkpoint counts as a success."""
+    if settings.threshold is not None:
+        return settings.threshold
+    return calibrated_threshold(world.config.gamma, world.config.episode_steps)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,9 +15,10 @@ from torch import Tensor
 from cosmos_policy_core.errors import SamplingStopped
 from cosmos_policy_core.model.ensembles import SeedMode, member_seed
 from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
+from cosmos_policy_core.model.transformer import TextContext
 from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.presets import PlannerSettings
-from cosmos_policy_core.planning.scoring import Scoring
+from cosmos_policy_core.planning.scoring import Scoring, Valuation, threshold_for
 
 PROPOSAL_STAGE = 3
 """Stream of the proposals made from imagined states, beside those of futures and values."""
@@ -27,7 +30,7 @@ class Node:
 
     candidate: chunk of the present that the path starts with. parent: index of the state before; None at depth 1.
     actions: (K, A) the chunk that leads here, robot units. proprio: (P,) predicted proprioception, robot units.
-    values: (members,) in [0, 1].
+    values: (members,) in [0, 1], NaN where not evaluated.
     """
 
     candidate: int
@@ -77,57 +80,133 @@ def search(
     proposals: Proposals,
     settings: PlannerSettings,
     budget: Budget,
-    policy_scene: Scene | None = None,
-) -> Tree:
+    *,
+    policy_text: TextContext | None = None,
+    finish_best: bool = False,
+) -> Valuation:
     """Grow the tree depth by depth; a depth that the budget cuts off is left out whole.
 
     Each state of a depth gets one chunk from the policy, and each chunk `settings.futures` states. All states of a
-    depth are asked together.
+    depth are asked together. Leaves that cannot change the choice are neither imagined nor valued, where the choice
+    rests on leaves alone (`depth_values` last).
 
     Args:
-        scene: the present as the world model encodes it. policy_scene: as the policy does, when they differ.
+        scene: the present as the world model encodes it.
+        policy_text: the instruction as the policy encodes it, when that is another checkpoint.
+        finish_best: value the best candidate to its end, see `contested_round`.
 
     Raises:
         PlanCancelled: by the budget.
     """
-    tree, present = Tree(), policy_scene or scene
-    parents: list[int | None] = [None] * len(proposals.seeds)
-    candidates = list(range(len(proposals.seeds)))
+    search = _Search(policy, world, scene, proposals, settings, budget, policy_text or scene.text, finish_best)
     try:
         for depth in range(1, settings.depth + 1):
-            scoring = Scoring(world, scene, proposals, settings, budget)
-            scoring.run_all()
-            first = len(tree.nodes)
-            tree = tree.grown(_nodes(scoring, depth, candidates, parents))
-            if depth < settings.depth:
-                per_chunk = scoring.values.shape[1]
-                candidates = [candidate for candidate in candidates for _ in range(per_chunk)]
-                parents = list(range(first, len(tree.nodes)))
-                scene = world.advance(_states(scoring), scene)
-                seeds = _seeds(proposals.seeds, per_chunk, depth, settings.seeds or policy.config.seeds)
-                proposals = policy.propose(
-                    Scene(scene.clean, present.text), len(seeds), seeds, settings.action_steps, budget.is_over
-                )
+            search.descend(depth)
     except SamplingStopped:
         budget.check()
-    return tree
+    return search.valuation()
 
 
-def _nodes(scoring: Scoring, depth: int, candidates: list[int], parents: Sequence[int | None]) -> list[Node]:
-    per_chunk = scoring.values.shape[1]
+class _Search:
+    """A tree under growth, and the frontier from which it goes on."""
+
+    def __init__(
+        self,
+        policy: CosmosPolicy,
+        world: CosmosPolicy,
+        scene: Scene,
+        proposals: Proposals,
+        settings: PlannerSettings,
+        budget: Budget,
+        text: TextContext,
+        finish_best: bool,
+    ) -> None:
+        self.policy, self.world, self.text = policy, world, text
+        self.scene, self.proposals = scene, proposals
+        self.settings, self.budget, self.finish_best = settings, budget, finish_best
+        self.roots = proposals.seeds
+        self.parents: list[int | None] = [None] * len(self.roots)
+        self.tree = Tree()
+        self.levels: list[Scoring] = []
+        self.seconds = {"propose": 0.0}
+        self.proposal_calls = 0
+
+    def descend(self, depth: int) -> None:
+        """Value the chunks of a depth and, before the last, propose the next ones from their states.
+
+        Raises:
+            SamplingStopped: the budget is over; the depth is left out.
+        """
+        last, settings = depth == self.settings.depth, self.settings
+        scoring = Scoring(
+            self.world,
+            self.scene,
+            self.proposals,
+            settings,
+            self.budget,
+            per_candidate=len(self.parents) // len(self.roots),
+            finish_best=self.finish_best,
+        )
+        if not (last and settings.depth_values == "last"):
+            scoring.run_all()
+        elif not scoring.run():
+            raise SamplingStopped("time was up within the last depth of the search.")
+        first = len(self.tree.nodes)
+        self.tree = self.tree.grown(_nodes(scoring, depth, self.parents))
+        self.levels.append(scoring)
+        if not last:
+            self._propose(scoring, depth, first)
+
+    def _propose(self, scoring: Scoring, depth: int, first: int) -> None:
+        began, settings = time.perf_counter(), self.settings
+        per_chunk = scoring.values.shape[1]
+        self.parents = list(range(first, len(self.tree.nodes)))
+        self.scene = self.world.advance(_states(scoring), self.scene)
+        seeds = _seeds(self.proposals.seeds, per_chunk, depth, settings.seeds or self.policy.config.seeds)
+        present = Scene(self.scene.clean, self.text)
+        self.proposals = self.policy.propose(present, len(seeds), seeds, settings.action_steps, self.budget.is_over)
+        calls = self.policy.config.schedule.evaluations(settings.action_steps or self.policy.config.steps.action)
+        self.proposal_calls += len(seeds) * len(calls)
+        self.seconds["propose"] += time.perf_counter() - began
+
+    def valuation(self) -> Valuation:
+        """Sum up the deepest complete level; nothing is known before the first."""
+        settings = self.settings
+        if not self.levels:
+            unknown = (len(self.roots), settings.futures, settings.values)
+            threshold = threshold_for(self.world, settings)
+            return Valuation(np.full(unknown, np.nan), np.zeros(unknown, dtype=bool), False, threshold, 0, 0, 0)
+        reached, deepest = len(self.levels), self.levels[-1].valuation(len(self.levels) == settings.depth)
+        if settings.depth_values == "average":
+            values = self.tree.values(len(self.roots), reached, average=True)
+            deepest = dataclasses.replace(deepest, values=values)
+        for level in self.levels:
+            for stage, seconds in level.seconds.items():
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        return dataclasses.replace(
+            deepest,
+            spent=sum(level.spent for level in self.levels),
+            network_calls=self.proposal_calls + sum(level.network_calls for level in self.levels),
+            seconds=self.seconds,
+            futures=self.levels[0].futures,
+            tree=self.tree,
+        )
+
+
+def _nodes(scoring: Scoring, depth: int, parents: Sequence[int | None]) -> list[Node]:
+    """States that were imagined, chunk by chunk."""
     proprio = scoring.world.proprio_of(_states(scoring))
     return [
         Node(
-            candidate=candidates[chunk],
+            candidate=chunk // scoring.per_candidate,
             depth=depth,
             parent=parents[chunk],
             future=future,
             actions=scoring.proposals.actions[chunk],
-            proprio=proprio[chunk * per_chunk + future],
+            proprio=proprio[place],
             values=scoring.values[chunk, future],
         )
-        for chunk in range(len(candidates))
-        for future in range(per_chunk)
+        for place, (chunk, future) in enumerate(sorted(scoring.futures))
     ]
 
 
