@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,10 +12,28 @@ from torch import Tensor
 from cosmos_policy_core.errors import SamplingStopped
 from cosmos_policy_core.model.batching import BatchLimit
 from cosmos_policy_core.model.diffusion import Prediction, Schedule, initial_noise, rectified_flow, sample
-from cosmos_policy_core.model.transformer import DiffusionTransformer, TextContext
+from cosmos_policy_core.model.transformer import TextContext
 
 ShouldStop = Callable[[], bool]
 """Asked before every network call; true abandons the sampling at once."""
+
+
+class Network(Protocol):
+    """A `DiffusionTransformer`, or what stands in for it where it must be fast; see its `forward`."""
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __call__(
+        self,
+        x: Tensor,
+        times: Tensor,
+        text: TextContext,
+        condition_mask: Tensor,
+        padding_mask: Tensor | None = None,
+        *,
+        which: Tensor | None = None,
+    ) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +86,7 @@ def network_input(x: Tensor, sigma: Tensor, condition: Condition) -> NetworkInpu
 
 
 def predict_clean(
-    network: DiffusionTransformer, x: Tensor, sigma: Tensor, condition: Condition, prediction: Prediction = "v"
+    network: Network, x: Tensor, sigma: Tensor, condition: Condition, prediction: Prediction = "v"
 ) -> Tensor:
     """Predict x0 (B, C, T, H, W) float32; conditioned frames come back as they were given, hidden ones as zeros.
 
@@ -91,7 +110,7 @@ def predict_clean(
 
 @torch.inference_mode()
 def generate(
-    network: DiffusionTransformer,
+    network: Network,
     condition: Condition,
     noise: Tensor,
     steps: int | Sequence[int],

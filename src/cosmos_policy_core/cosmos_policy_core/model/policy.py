@@ -14,10 +14,11 @@ from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ContractError, ModelError
 from cosmos_policy_core.model import latents as frames
+from cosmos_policy_core.model.acceleration import accelerated, attention
 from cosmos_policy_core.model.answers import Futures, Proposals, Scene
 from cosmos_policy_core.model.batching import BatchLimit, samples_in_memory
 from cosmos_policy_core.model.config import PolicyConfig
-from cosmos_policy_core.model.denoise import Condition, ShouldStop, generate, start_noise
+from cosmos_policy_core.model.denoise import Condition, Network, ShouldStop, generate, start_noise
 from cosmos_policy_core.model.encoding import check_proprio, decode_futures, encode_stills, prepare_stills
 from cosmos_policy_core.model.ensembles import FUTURE_STAGE, VALUE_STAGE, SeedMode, member_seed, member_steps
 from cosmos_policy_core.model.layout import Query
@@ -48,6 +49,7 @@ class CosmosPolicy:
         self.config, self.network, self.tokenizer = config, network, tokenizer
         self.statistics, self.text, self.contract = statistics, text, contract
         self.identity, self.max_batch = identity, max_batch
+        self.denoiser: Network = network
         self._contexts: dict[str, TextContext] = {}
 
     @classmethod
@@ -71,6 +73,13 @@ class CosmosPolicy:
     @property
     def device(self) -> torch.device:
         return self.network.device
+
+    def accelerate(self, *, fused: bool = True, graphs: bool = True) -> None:
+        """Sample faster with the same weights: compile blocks, and repeat recorded launches on a CUDA device.
+
+        The first queries take longer. Numbers change by rounding only.
+        """
+        self.denoiser = accelerated(self.network, fused=fused, graphs=graphs)
 
     def check(self, contract: Embodiment) -> None:
         """Refuse a robot whose contract gives numbers another meaning than the training data's.
@@ -250,16 +259,17 @@ class CosmosPolicy:
             hidden = self.config.layout.hidden_mask(query, self.device).expand(len(clean), -1)
         noise = start_noise(list(seeds), self.config.latent_shape, self.config.schedule.sigma_max, self.device)
         limit = BatchLimit(self._fitting_batch())
-        sampled = generate(
-            self.network,
-            Condition(clean, mask, text, hidden=hidden),
-            noise,
-            steps,
-            self.config.prediction,
-            self.config.schedule,
-            limit,
-            should_stop,
-        )
+        with attention(self.device):
+            sampled = generate(
+                self.denoiser,
+                Condition(clean, mask, text, hidden=hidden),
+                noise,
+                steps,
+                self.config.prediction,
+                self.config.schedule,
+                limit,
+                should_stop,
+            )
         if self.device.type != "cpu":
             self.max_batch = limit.samples
         if not torch.isfinite(sampled).all():
