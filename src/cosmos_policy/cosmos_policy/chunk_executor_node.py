@@ -19,7 +19,7 @@ from sensor_msgs.msg import JointState
 from cosmos_policy.arm_links import ArmLinks, take_state
 from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.executor_diagnostics import status
-from cosmos_policy.executor_goals import Goal, chunk_of, refused
+from cosmos_policy.executor_goals import Goal, begin
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.qos import REPORTS
 from cosmos_policy.realtime import raise_priority
@@ -171,13 +171,12 @@ class ChunkExecutorNode(ManagedNode):
 
     def _begin(self, request: ExecuteChunk.Goal) -> Run:
         now = self.get_clock().now().nanoseconds * 1e-9
-        replace = request.policy != ExecuteChunk.Goal.REJECT_IF_BUSY
         with self._lock:
             if self._serving:
-                run = self.core.start(chunk_of(request), now, self._states, steps=request.steps, replace=replace)
+                run = begin(self.core, request, now, self._states)
             else:
                 message = f"{self.get_name()} is not active. Activate it and send the goal again."
-                run = refused(request.steps, Termination.NOT_READY, message)
+                run = Run(request.steps).refuse(Termination.NOT_READY, message)
         if run.outcome is not None:
             self.get_logger().warning(f"{ACTION}: refused, {run.outcome.name}: {run.message}")
         return run

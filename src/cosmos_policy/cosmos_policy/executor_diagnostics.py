@@ -14,7 +14,7 @@ NAME = "chunk_executor: commands"
 def status(
     core: ChunkExecutor, states: JointStates, periods: PeriodStatistics, active: bool, now: float
 ) -> DiagnosticStatus:
-    """Sum up mode, timing and the arms' states; the worst news is the message.
+    """Sum up activity, timing and the arms' states; the worst news is the message.
 
     Args:
         periods: of the ticks in wall time, whatever the node's clock is.
@@ -23,7 +23,11 @@ def status(
     arms = core.settings.arm_names
     ages = [now - states.stamp(index) for index in range(len(arms))]
     level, message = _verdict(core, ages, active)
-    values = {"mode": core.mode.value, "active": str(active).lower(), "emergency_stop": str(core.stopped).lower()}
+    values = {
+        "activity": core.activity.value,
+        "active": str(active).lower(),
+        "emergency_stop": str(core.stopped).lower(),
+    }
     values |= {f"period_error_{key}": f"{value:.3f}" for key, value in periods.summary().items()}
     values["periods"] = str(periods.count)
     for index, arm in enumerate(arms):
@@ -51,4 +55,4 @@ def _verdict(core: ChunkExecutor, ages: list[float], active: bool) -> tuple[byte
         return DiagnosticStatus.WARN, f"waiting for joint states of {arm}"
     if ages[oldest] > core.settings.state_timeout:
         return DiagnosticStatus.ERROR, f"joint states of {arm} stopped {ages[oldest]:.1f} s ago"
-    return DiagnosticStatus.OK, core.mode.value
+    return DiagnosticStatus.OK, core.activity.value

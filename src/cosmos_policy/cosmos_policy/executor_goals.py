@@ -7,7 +7,7 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.task import Future
 
 from cosmos_policy.messages import seconds
-from cosmos_policy_core.execution import Chunk, Run, Termination
+from cosmos_policy_core.execution import Chunk, ChunkExecutor, JointStates, Mode, Run, Termination
 from cosmos_policy_msgs.action import ExecuteChunk
 
 
@@ -25,7 +25,13 @@ class Goal:
             self._told_step = run.step
             self.handle.publish_feedback(
                 ExecuteChunk.Feedback(
-                    step=run.step, steps=run.steps, tracking_error=tracking_error, clamped=run.clamped
+                    mode=int(run.mode),
+                    step=run.step,
+                    steps=run.steps,
+                    steps_dropped=run.steps_dropped,
+                    steps_blended=run.steps_blended,
+                    tracking_error=tracking_error,
+                    clamped=run.clamped,
                 )
             )
 
@@ -42,18 +48,28 @@ class Goal:
         return ExecuteChunk.Result(
             termination=int(run.outcome),
             message=run.message,
+            mode=int(run.mode),
             steps_executed=run.steps_executed,
+            steps_dropped=run.steps_dropped,
+            steps_blended=run.steps_blended,
+            idle=run.idle,
+            seam_acceleration=run.seam_acceleration,
             steps_clamped=run.steps_clamped,
             period_error_p50=run.period_error_p50,
             period_error_p99=run.period_error_p99,
         )
 
 
-def refused(steps: int, reason: Termination, message: str) -> Run:
-    """Make a run that ended before it began."""
-    run = Run(steps)
-    run.outcome, run.message = reason, message
-    return run
+def begin(core: ChunkExecutor, request: ExecuteChunk.Goal, now: float, states: JointStates) -> Run:
+    """Start what a goal asks for; a number that is no mode means the safest one, HOLD."""
+    return core.start(
+        chunk_of(request),
+        now,
+        states,
+        steps=request.steps,
+        replace=request.policy != ExecuteChunk.Goal.REJECT_IF_BUSY,
+        mode=Mode(request.mode) if request.mode in list(Mode) else Mode.HOLD,
+    )
 
 
 def chunk_of(request: ExecuteChunk.Goal) -> Chunk:

@@ -108,12 +108,15 @@ class Client(Node):  # type: ignore[misc]
         super().destroy_node()
 
     def goal(
-        self, actions: NDArray[np.float64], steps: int = 0, policy: int = ExecuteChunk.Goal.REPLACE_NOW
+        self,
+        actions: NDArray[np.float64],
+        steps: int = 0,
+        policy: int = ExecuteChunk.Goal.REPLACE_NOW,
+        mode: int = ExecuteChunk.Goal.HOLD,
     ) -> ExecuteChunk.Goal:
         now = self.get_clock().now().to_msg()
-        return ExecuteChunk.Goal(
-            chunk=chunk_message(actions, self.contract, observation_stamp=now, stamp=now), steps=steps, policy=policy
-        )
+        chunk = chunk_message(actions, self.contract, observation_stamp=now, stamp=now)
+        return ExecuteChunk.Goal(chunk=chunk, steps=steps, policy=policy, mode=mode)
 
     def send(self, goal: ExecuteChunk.Goal) -> ClientGoalHandle:
         """Send a goal until its acceptance is heard.

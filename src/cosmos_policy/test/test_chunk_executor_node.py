@@ -23,7 +23,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.execution import Termination
+from cosmos_policy_core.execution import Mode, Termination
 from cosmos_policy_msgs.action import ExecuteChunk
 
 pytestmark = pytest.mark.timeout(60)
@@ -50,6 +50,27 @@ def largest_speed(robot: Rig) -> np.ndarray:
 def test_the_core_and_the_action_name_every_end_alike() -> None:
     constants = {name: getattr(Result, name) for name in dir(Result) if name.isupper() and name != "SLOT_TYPES"}
     assert constants == {reason.name: reason.value for reason in Termination}
+
+
+def test_the_core_and_the_action_name_every_mode_alike() -> None:
+    assert {mode.name: getattr(ExecuteChunk.Goal, mode.name) for mode in Mode} == {m.name: m.value for m in Mode}
+
+
+def test_a_plan_made_while_the_arms_move_takes_over_in_time(robot: Rig) -> None:
+    first = robot.client.send(robot.client.goal(robot.sway(0.2), steps=40))
+    wait_until(lambda: robot.commanded() > 20, "motion")
+    late = robot.client.goal(robot.sway(0.2), steps=30, mode=ExecuteChunk.Goal.OVERLAP)
+    began = robot.commanded()
+    wait_until(lambda: robot.commanded() > began + 16, "the time a plan takes")
+    second = robot.client.send(late)
+    assert robot.client.result(first)[1].termination == Result.REPLACED
+    result = robot.client.result(second)[1]
+    assert (result.termination, result.mode, result.idle) == (Result.COMPLETED, ExecuteChunk.Goal.OVERLAP, 0.0)
+    assert 6 <= result.steps_dropped <= 15 and result.steps_dropped + result.steps_executed == 30
+    assert result.steps_blended >= 1 and result.seam_acceleration > 0.0
+    last = robot.client.feedback[-1]
+    assert (last.mode, last.steps_dropped, last.step) == (result.mode, result.steps_dropped, 29)
+    assert np.all(largest_speed(robot) <= robot.contract.velocity_limits + 1e-6)
 
 
 def test_a_chunk_is_executed_by_both_arms_in_the_same_ticks_and_then_held(robot: Rig) -> None:
@@ -237,7 +258,7 @@ def test_diagnostics_tell_mode_timing_and_whose_states_are_missing(robot: Rig) -
     status = heard[-1].status[0]
     values = {pair.key: pair.value for pair in status.values}
     assert status.name == "chunk_executor: commands"
-    assert values["mode"] == "silent" and float(values["period_error_p99_ms"]) >= 0.0
+    assert values["activity"] == "silent" and float(values["period_error_p99_ms"]) >= 0.0
     robot.arms.silent.add("follower_left")
     wait_until(lambda: "follower_left" in heard[-1].status[0].message, "the missing arm to be named")
 

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.execution.checks import FUTURE_TOLERANCE, Chunk, Refusal, check_chunk, check_distance
+from cosmos_policy_core.execution.handover import ChunkPlan, Course, due_position, plan_chunk, steps_passed
 from cosmos_policy_core.execution.limits import NOTICEABLE, Limiter
+from cosmos_policy_core.execution.modes import Mode
+from cosmos_policy_core.execution.progress import MotionClock
+from cosmos_policy_core.execution.run import Run
 from cosmos_policy_core.execution.settings import ExecutorSettings
 from cosmos_policy_core.execution.states import JointStates
 from cosmos_policy_core.execution.termination import Termination
 from cosmos_policy_core.execution.timing import PeriodStatistics
-from cosmos_policy_core.execution.trajectory import Motion, Spline, brake, plan_chunk
+from cosmos_policy_core.execution.trajectory import Motion, Spline, brake
 
 Vector = NDArray[np.float64]
 
@@ -25,7 +29,7 @@ LATEST_TICK = 2.0
 IMPOSSIBLE_SPEED = 2.0
 
 
-class Mode(Enum):
+class Activity(Enum):
     """What the executor does with the arms."""
 
     SILENT = "silent"  # no commands: the drivers hold by themselves
@@ -34,27 +38,8 @@ class Mode(Enum):
     HOLDING = "holding"  # the last command, over and over
 
 
-class Run:
-    """One chunk being executed; `outcome` is None until it has ended."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps = steps
-        self.steps_executed = 0
-        self.steps_clamped = 0
-        self.clamped = False  # the last command was changed by a limit
-        self.outcome: Termination | None = None
-        self.message = ""
-        self.period_error_p50 = 0.0
-        self.period_error_p99 = 0.0
-
-    @property
-    def step(self) -> int:
-        """Index of the action being executed."""
-        return min(self.steps_executed, max(self.steps - 1, 0))
-
-
 class ChunkExecutor:
-    """Execute chunks one at a time; a new one takes over from the commanded motion without a stop.
+    """Execute chunks one at a time; a new one takes over from the commanded motion without a stop or a jolt.
 
     Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe.
 
@@ -66,7 +51,7 @@ class ChunkExecutor:
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self.settings = settings
-        self.mode = Mode.SILENT
+        self.activity = Activity.SILENT
         self.periods = PeriodStatistics(settings.command_period)
         self._limiter = Limiter(settings.lower, settings.upper, settings.velocity)
         size = len(settings.joint_names)
@@ -75,9 +60,11 @@ class ChunkExecutor:
         self._wanted: Vector = np.zeros(size)
         self._scratch: Vector = np.zeros(size)
         self._seen: Vector = np.full(size, np.nan)  # where the arms were at the last tick that held
-        self._spline: Spline | None = None
+        self._course: Course | Spline | None = None
         self._action_times: list[float] = []
-        self._time = 0.0  # since the start of the spline [s]
+        self._time = 0.0  # since the start of the course [s]
+        self._blend = 0.0  # [s] of the course that blend the motion before out
+        self._moving_time = MotionClock()
         self._last_tick: float | None = None
         self._last_step = settings.command_period
         self._run: Run | None = None
@@ -87,29 +74,54 @@ class ChunkExecutor:
 
     # Goals --------------------------------------------------------------------------------------------------------
 
-    def start(self, chunk: Chunk, now: float, states: JointStates, *, steps: int = 0, replace: bool = True) -> Run:
+    def start(
+        self,
+        chunk: Chunk,
+        now: float,
+        states: JointStates,
+        *,
+        steps: int = 0,
+        replace: bool = True,
+        mode: Mode = Mode.HOLD,
+    ) -> Run:
         """Begin a chunk, or return a run that has already ended with the reason why it is refused.
 
         A refused chunk changes nothing; a good one ends the running one as REPLACED unless `replace` is false.
+
+        Args:
+            steps: actions to execute, counted from the start of the chunk; 0: the contract's number.
+            mode: whether the chunk's first action comes next (HOLD), or the one that is due by now.
         """
-        count = steps or self.settings.executed_steps
-        refusal = self._refusal(chunk, steps, now, states, replace)
-        run = Run(count)
+        run = Run(steps or self.settings.executed_steps, mode if self._in_motion else Mode.HOLD)
+        elapsed = 0.0 if mode is Mode.HOLD else self._moving_time.since(chunk.observation_stamp)
+        refusal = self._refusal(chunk, steps, now, states, replace) or self._misfit(chunk, run.steps, elapsed, states)
         if refusal is not None:
-            run.outcome, run.message = refusal.reason, refusal.message
-            return run
-        actions = np.asarray(chunk.positions, dtype=np.float64).reshape(self.settings.horizon, -1)[:count]
+            return run.refuse(refusal.reason, refusal.message)
+        actions = np.asarray(chunk.positions, dtype=np.float64).reshape(self.settings.horizon, -1)[: run.steps]
         actions = np.clip(actions, self.settings.lower, self.settings.upper)
         motion = self._motion(states)
         self._end(Termination.REPLACED, "a newer goal took over")
-        plan = plan_chunk(motion, actions, self.settings.period, self.settings.velocity)
-        self._spline, self._action_times, self._time = plan.spline, plan.action_times, 0.0
-        if self.mode is Mode.SILENT:
+        self._take_over(run, motion, plan_chunk(motion, actions, self.settings.bounds, elapsed, not self._in_motion))
+        if not self._in_motion:
+            run.idle = now - self._moving_time.last if self.activity is Activity.HOLDING else 0.0
+            self._moving_time.start(now)
+        if self.activity is Activity.SILENT:
             self._command[:] = motion.position
             self._previous[:] = motion.position
-        self._run, self.mode = run, Mode.RUNNING
+        self._run, self.activity = run, Activity.RUNNING
         self.periods.restart()
         return run
+
+    def _take_over(self, run: Run, motion: Motion, plan: ChunkPlan) -> None:
+        self._course, self._action_times, self._time = plan.course, plan.action_times, 0.0
+        self._blend, run.steps_dropped = plan.blend, plan.dropped
+        ticks = np.arange(0.0, plan.seam + self.settings.command_period, self.settings.command_period)
+        accelerations = np.delete(plan.course.accelerations(ticks), self.settings.grippers, axis=1)
+        run.seam_acceleration = float(np.abs(accelerations).max(initial=0.0))
+
+    @property
+    def _in_motion(self) -> bool:
+        return self.activity in (Activity.RUNNING, Activity.BRAKING)
 
     def cancel(self, run: Run) -> None:
         """Bring a run to rest; it ends as CANCELLED when the arms are commanded to stand still."""
@@ -127,7 +139,7 @@ class ChunkExecutor:
         """Latch the emergency stop: silent at once, whatever was going on."""
         self._stop_reason = reason
         self._end(Termination.EMERGENCY_STOP, self._stop_message())
-        self.mode = Mode.SILENT
+        self.activity = Activity.SILENT
 
     def release(self) -> None:
         """Allow goals again. Nothing moves until a new one arrives."""
@@ -152,8 +164,8 @@ class ChunkExecutor:
             Termination.SHUTDOWN,
             "the executor is being deactivated; the arms hold. Activate it and send the goal again",
         )
-        commanding = self.mode is not Mode.SILENT
-        self.mode = Mode.SILENT
+        commanding = self.activity is not Activity.SILENT
+        self.activity = Activity.SILENT
         self._last_tick = None
         return self._command if commanding else None
 
@@ -170,13 +182,13 @@ class ChunkExecutor:
         """
         elapsed = 0.0 if self._last_tick is None else now - self._last_tick
         self._last_tick = now
-        if self.mode is Mode.SILENT:
+        if self.activity is Activity.SILENT:
             self.periods.pause()
             return None
         self.periods.tick(now if measured_time is None else measured_time)
-        if self.mode is Mode.HOLDING:
+        if self.activity is Activity.HOLDING:
             return self._hold(states, elapsed)
-        if self.mode is Mode.RUNNING:
+        if self.activity is Activity.RUNNING:
             self._watch_states(now, states, self._stall(elapsed))
         self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
         return self._command
@@ -184,7 +196,7 @@ class ChunkExecutor:
     def _hold(self, states: JointStates, elapsed: float) -> Vector | None:
         """Repeat the last command, unless the arms were taken elsewhere: a hand or a reset is not fought against."""
         if states.complete and (self._jumped(states, elapsed) or self._is_far(states)):
-            self.mode = Mode.SILENT
+            self.activity = Activity.SILENT
             return None
         return self._command
 
@@ -208,9 +220,10 @@ class ChunkExecutor:
         return float(self._scratch.max())
 
     def _advance(self, elapsed: float) -> None:
-        assert self._spline is not None
+        assert self._course is not None
         self._time += elapsed
-        self._spline.position(self._time, self._wanted)
+        self._moving_time.advance(self._last_tick or 0.0, elapsed)
+        self._course.position(self._time, self._wanted)
         self._previous[:] = self._command
         step = min(elapsed, self.settings.command_period)
         clamped = self._limiter.limit(self._wanted, self._command, step, self._command)
@@ -219,16 +232,17 @@ class ChunkExecutor:
         if run is not None:
             run.clamped = clamped
             run.steps_clamped += clamped
-        if self.mode is Mode.RUNNING and run is not None:
+        if self.activity is Activity.RUNNING and run is not None:
             run.steps_executed = bisect_right(self._action_times, self._time + 1e-6)
-        if self._time >= self._spline.duration and self._arrived():
+            run.steps_blended = bisect_right(self._action_times, min(self._time, self._blend) + 1e-6)
+        if self._time >= self._course.duration and self._arrived():
             termination, message = self._verdict or (Termination.COMPLETED, "")
-            self.mode = Mode.HOLDING
+            self.activity = Activity.HOLDING
             self._seen[:] = np.nan  # nothing is a jump from NaN
             self._end(termination, message)
 
     def _arrived(self) -> bool:
-        """Whether the command stands where the spline ends, or as near as the position limits let it."""
+        """Whether the command stands where the course ends, or as near as the position limits let it."""
         np.clip(self._wanted, self.settings.lower, self.settings.upper, out=self._scratch)
         np.subtract(self._scratch, self._command, out=self._scratch)
         np.abs(self._scratch, out=self._scratch)
@@ -238,11 +252,11 @@ class ChunkExecutor:
 
     def _cut(self, reason: Termination, message: str) -> None:
         """Brake; the run ends with this reason once at rest. The first reason stays."""
-        if self.mode is not Mode.RUNNING:
+        if self.activity is not Activity.RUNNING:
             return
-        self._spline, self._time = brake(self._moving(), self.settings.brake_time), 0.0
+        self._course, self._time = brake(self._moving(), self.settings.brake_time), 0.0
         self._verdict = (reason, message)
-        self.mode = Mode.BRAKING
+        self.activity = Activity.BRAKING
 
     def _end(self, reason: Termination, message: str) -> None:
         run, self._run = self._run, None
@@ -278,13 +292,13 @@ class ChunkExecutor:
             return Refusal(Termination.EMERGENCY_STOP, self._stop_message())
         if self.faults:
             return Refusal(Termination.FAULT, self._fault_message())
-        if self.mode is Mode.RUNNING and not replace:
+        if self.activity is Activity.RUNNING and not replace:
             return Refusal(
                 Termination.BUSY, "another chunk is running. Wait for its result, cancel it, or send REPLACE_NOW."
             )
-        return check_chunk(chunk, steps, self.settings, now) or self._states_refusal(chunk, now, states)
+        return check_chunk(chunk, steps, self.settings, now) or self._states_refusal(now, states)
 
-    def _states_refusal(self, chunk: Chunk, now: float, states: JointStates) -> Refusal | None:
+    def _states_refusal(self, now: float, states: JointStates) -> Refusal | None:
         arm = self.settings.arm_names[states.oldest()]
         if not states.complete:
             return Refusal(
@@ -296,24 +310,36 @@ class ChunkExecutor:
             return Refusal(
                 Termination.STATES_LOST, f"{self._silence(arm, age)}. Check the arm's driver, its cable and power."
             )
+        return None
+
+    def _misfit(self, chunk: Chunk, count: int, elapsed: float, states: JointStates) -> Refusal | None:
+        """Refuse a chunk that is over by now, or whose next action is far from the arms."""
+        period = self.settings.period
+        if steps_passed(elapsed, period) >= count:
+            return Refusal(
+                Termination.STALE,
+                f"chunk.observation_stamp: the arms have moved for {elapsed:.2f} s since, which is all of the {count} "
+                "actions. Plan in less time than a chunk takes.",
+            )
         # While moving, the arms lag behind their command by design; the command is what the chunk takes over from.
-        pose = self._command if self.mode in (Mode.RUNNING, Mode.BRAKING) else states.position
-        return check_distance(np.asarray(chunk.positions[: len(pose)], dtype=np.float64), pose, self.settings)
+        pose = self._command if self._in_motion else states.position
+        actions = np.asarray(chunk.positions, dtype=np.float64).reshape(self.settings.horizon, -1)
+        return check_distance(due_position(actions[:count], elapsed, period), pose, self.settings)
 
     def _motion(self, states: JointStates) -> Motion:
         """Where a new chunk takes over: from what is commanded, or from the arms when nothing is."""
         rest = np.zeros_like(self._command)
-        if self.mode is Mode.SILENT:
+        if self.activity is Activity.SILENT:
             return Motion(states.position.copy(), rest, rest)
-        return Motion(self._command.copy(), rest, rest) if self.mode is Mode.HOLDING else self._moving()
+        return Motion(self._command.copy(), rest, rest) if self.activity is Activity.HOLDING else self._moving()
 
     def _moving(self) -> Motion:
-        assert self._spline is not None
+        assert self._course is not None
         if self._run is not None and self._run.clamped and self._last_step > 0:
-            # A limited command is not on its spline: go by what was really sent.
+            # A limited command is not on its course: go by what was really sent.
             velocity = (self._command - self._previous) / self._last_step
             return Motion(self._command.copy(), velocity, np.zeros_like(velocity))
-        motion = self._spline.motion(self._time)
+        motion = self._course.motion(self._time)
         return Motion(self._command.copy(), motion.velocity, motion.acceleration)
 
     def _stop_message(self) -> str:

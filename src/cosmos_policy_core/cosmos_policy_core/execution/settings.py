@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from cosmos_policy_core.execution.handover import Bounds
 
 if TYPE_CHECKING:
     from cosmos_policy_core.embodiment import Embodiment
@@ -16,6 +19,9 @@ Vector = NDArray[np.float64]
 # What clamping may hide before a chunk is refused: a policy's rounding, not a wrong gripper space or a wrong robot.
 JOINT_TOLERANCE = 0.25  # [rad]
 GRIPPER_TOLERANCE = 0.5  # of a full stroke: demonstrations squeeze past closed and stretch past open
+
+# What a take-over may add to a chunk's own acceleration: from rest to full speed in this time.
+SPEED_UP_TIME = 0.2  # [s]
 
 
 @dataclass(frozen=True)
@@ -59,3 +65,8 @@ class ExecutorSettings:
             state_timeout=contract.state_timeout,
             max_observation_age=max_observation_age,
         )
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """What the take-over by a chunk must respect."""
+        return Bounds(self.period, self.velocity, self.velocity / SPEED_UP_TIME)

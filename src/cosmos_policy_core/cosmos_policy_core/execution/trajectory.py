@@ -1,8 +1,7 @@
-"""From a chunk at the policy rate to a C2 trajectory that can be evaluated at any time."""
+"""Splines with continuous acceleration: through the actions of a chunk, or to rest."""
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from typing import NamedTuple
 
@@ -13,14 +12,9 @@ from scipy.linalg import solve_banded
 Vector = NDArray[np.float64]
 Matrix = NDArray[np.float64]
 
-# Peak speed over mean speed of a rest-to-rest quintic.
-QUINTIC_PEAK = 15.0 / 8.0
-# Part of the velocity limit that a correction towards the first action may use without being stretched into a ramp.
-FREE_CORRECTION = 0.4
-
 
 class Motion(NamedTuple):
-    """Position, velocity and acceleration of all joints, each (A,)."""
+    """Position, velocity and acceleration of all joints, each (A,), or [T, A] of T moments."""
 
     position: Vector
     velocity: Vector
@@ -57,35 +51,21 @@ class Spline:
             position, _horner(self._first, *place, np.empty(size)), _horner(self._second, *place, np.empty(size))
         )
 
+    def sample(self, times: Vector) -> Motion:
+        """Evaluate [T, A] position, velocity and acceleration at many moments; at rest after the end."""
+        inside = np.clip(times, 0.0, self.duration)
+        segments = np.maximum(np.searchsorted(self._starts, inside, side="right") - 1, 0)
+        local = (inside - self.knots[segments])[:, None]
+        moving = (np.asarray(times) < self.duration)[:, None]
+        position, velocity, acceleration = (
+            _polynomial(rows[segments], local) for rows in (self._coefficients, self._first, self._second)
+        )
+        return Motion(position, velocity * moving, acceleration * moving)
+
     def _locate(self, time: float) -> tuple[int, float]:
         time = min(max(time, 0.0), self.duration)
         segment = max(bisect_right(self._starts, time) - 1, 0)
         return segment, time - self._starts[segment]
-
-
-class ChunkPlan(NamedTuple):
-    """A spline through the actions of a chunk and the time at which each is reached."""
-
-    spline: Spline
-    action_times: list[float]  # [s] since the start, increasing
-
-
-def plan_chunk(start: Motion, actions: Matrix, period: float, velocity: Vector) -> ChunkPlan:
-    """Lay a C2 trajectory from the current motion through every action, ending at rest.
-
-    Action k is reached (k + 1) periods after the start, as if the motion so far were the action before. When the first
-    action asks for more than a small correction, a quintic ramp is put in front, long enough for the velocity limits.
-
-    Args:
-        start: what is being commanded now.
-        actions: [K, A] absolute targets, K at least 1.
-        period: between two actions [s].
-        velocity: (A,) limits [1/s].
-    """
-    ramp = _ramp(start, actions, period, velocity)
-    points = np.concatenate([start.position[None], ramp, actions])
-    times = period * np.arange(len(points), dtype=np.float64)
-    return ChunkPlan(through(times, points, start), [float(t) for t in times[1 + len(ramp) :]])
 
 
 def through(times: Vector, points: Matrix, start: Motion) -> Spline:
@@ -122,25 +102,6 @@ def brake(start: Motion, time: float) -> Spline:
     return Spline(np.array([0.0, time]), coefficients[None])
 
 
-def _ramp(start: Motion, actions: Matrix, period: float, velocity: Vector) -> Matrix:
-    """Via points of a quintic from the current motion to the first action; none when it is close enough."""
-    gap = np.abs(actions[0] - start.position - start.velocity * period)
-    strides = float(np.max(gap / (velocity * period)))
-    if strides <= FREE_CORRECTION:
-        return np.empty((0, actions.shape[1]))
-    count = 1 + math.ceil(QUINTIC_PEAK * strides)
-    arrival = (actions[1] - actions[0]) / period if len(actions) > 1 else np.zeros_like(actions[0])
-    arrival = np.clip(arrival, -0.5 * velocity, 0.5 * velocity)
-    time = count * period
-    s = (np.arange(1, count, dtype=np.float64) / count)[:, None]
-    v, a, w = start.velocity * time, start.acceleration * time**2, arrival * time
-    d = actions[0] - start.position
-    cubic = 10 * d - 6 * v - 1.5 * a - 4 * w
-    quartic = -15 * d + 8 * v + 1.5 * a + 7 * w
-    quintic = 6 * d - 3 * v - 0.5 * a - 3 * w
-    return np.asarray(start.position + s * (v + s * (a / 2 + s * (cubic + s * (quartic + s * quintic)))))
-
-
 def _accelerations(h: Vector, values: Matrix, first: Vector) -> Matrix:
     """Solve velocity continuity at the inner knots for their accelerations, [knots, A]."""
     inner = len(h) - 1
@@ -171,6 +132,14 @@ def _cubics(h: Vector, values: Matrix, accelerations: Matrix) -> NDArray[np.floa
     jerk = (then - now) / (6.0 * width)
     slope = np.diff(values, axis=0) / width - width * (2.0 * now + then) / 6.0
     return np.stack([jerk, now / 2.0, slope, values[:-1]], axis=1)
+
+
+def _polynomial(rows: NDArray[np.float64], time: Matrix) -> Matrix:
+    """Evaluate [T, A] polynomials whose coefficients are [T, degree + 1, A]."""
+    value = rows[:, 0]
+    for power in range(1, rows.shape[1]):
+        value = value * time + rows[:, power]
+    return value
 
 
 def _horner(coefficients: NDArray[np.float64], segment: int, time: float, out: Vector) -> Vector:
