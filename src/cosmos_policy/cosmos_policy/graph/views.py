@@ -11,18 +11,51 @@ from cosmos_policy.graph.description import Argument, Chosen, NodeSpec
 from cosmos_policy.graph.robot import embodiment, is_simulated
 from cosmos_policy_core.embodiment import Embodiment
 
-ARGUMENTS = (Argument("rviz", False, "Also open rviz, with what it shows the robot by."),)
+ARGUMENTS = (
+    Argument("rviz", False, "Also open rviz, with the monitor and the frames it shows the robot by."),
+    Argument("monitor", False, "Also publish plans, imagined futures and state under /monitor, for Foxglove or Rerun."),
+    Argument("live", False, "Also serve the live view, a page for the browser of this machine."),
+    Argument("live_host", "127.0.0.1", "Address the live view listens on; any other needs a live_token."),
+    Argument("live_port", 8080, "Port the live view listens on.", minimum=1),
+    Argument("live_token", "", "Secret in the live view's address; empty: none is asked for on this machine."),
+)
 
 PUBLISHER = "robot_state_publisher"
 ARM_URDFS = {"vx300s": "vx300s.urdf"}
+
+
+def views(chosen: Chosen) -> list[NodeSpec]:
+    """Describe every window that was asked for."""
+    return [*monitor(chosen), *rviz(chosen), *live(chosen)]
+
+
+def monitor(chosen: Chosen) -> list[NodeSpec]:
+    """Describe the node that turns plans into markers and pictures; rviz needs it too."""
+    if not (chosen["monitor"] or chosen["rviz"]):
+        return []
+    return [NodeSpec("cosmos_policy", "monitor_node", "monitor", parameters=_common(chosen), ends_graph=False)]
 
 
 def rviz(chosen: Chosen) -> list[NodeSpec]:
     """Describe rviz and the frames of the robot it draws; nothing unless asked for."""
     if not chosen["rviz"]:
         return []
-    window = NodeSpec("rviz2", "rviz2", "rviz", parameters={"use_sim_time": is_simulated(chosen)}, ends_graph=False)
+    display = str(_share("cosmos_policy", "rviz/aloha.rviz"))
+    clock = {"use_sim_time": is_simulated(chosen)}
+    window = NodeSpec("rviz2", "rviz2", "rviz", parameters=clock, arguments=("-d", display), ends_graph=False)
     return [*frames(chosen), window]
+
+
+def live(chosen: Chosen) -> list[NodeSpec]:
+    """Describe the live view; nothing unless asked for."""
+    if not chosen["live"]:
+        return []
+    parameters = {name: chosen[f"live_{name}"] for name in ("host", "port", "token")} | _common(chosen)
+    return [NodeSpec("cosmos_policy", "live_view_node", "live_view", parameters=parameters, ends_graph=False)]
+
+
+def _common(chosen: Chosen) -> dict[str, object]:
+    return {"embodiment": embodiment(chosen), "use_sim_time": is_simulated(chosen)}
 
 
 def frames(chosen: Chosen) -> list[NodeSpec]:
@@ -42,7 +75,14 @@ def frames(chosen: Chosen) -> list[NodeSpec]:
 
 
 def _urdf(name: str) -> str:
+    return _share("aloha_description", f"urdf/{name}").read_text(encoding="utf-8")
+
+
+def _share(package: str, file: str) -> Path:
     try:
-        return Path(get_package_share_directory("aloha_description"), "urdf", name).read_text(encoding="utf-8")
-    except (PackageNotFoundError, OSError) as error:
-        raise GraphError(f"rviz: {name} is not installed ({error}). Build aloha_description ('make setup').") from None
+        path = Path(get_package_share_directory(package), file)
+    except PackageNotFoundError:
+        raise GraphError(f"rviz: {package} is not installed. Build it ('make setup').") from None
+    if not path.exists():
+        raise GraphError(f"rviz: {path} is missing. Build {package} again ('make setup').")
+    return path
