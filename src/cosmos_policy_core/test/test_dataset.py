@@ -8,9 +8,18 @@ import numpy as np
 import pytest
 from episodes import make_episode
 
-from cosmos_policy_core.data.dataset import PLANNING_MIX, POLICY_MIX, EpisodeDataset, Kind, Mix
+from cosmos_policy_core.data.dataset import EpisodeDataset
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.returns import monte_carlo_returns
+from cosmos_policy_core.data.sampling import (
+    PLANNING_MIX,
+    POLICY_MIX,
+    Kind,
+    Mix,
+    PublishedSampler,
+    StratifiedSampler,
+    epoch,
+)
 from cosmos_policy_core.data.split import split_episodes
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
@@ -43,27 +52,43 @@ def test_the_value_label_is_the_return_of_the_state_after_the_chunk() -> None:
 
 
 def test_failures_never_teach_the_policy() -> None:
-    rows = dataset().epoch(np.random.default_rng(0))
+    rows = epoch(dataset().pools, POLICY_MIX, np.random.default_rng(0))
     assert set(rows[rows[:, 1] == 2, 0]) <= {Kind.WORLD, Kind.VALUE}
     assert set(rows[rows[:, 0] == Kind.POLICY, 1]) == {0, 1}
 
 
 def test_an_epoch_has_the_shares_that_were_asked_for() -> None:
-    rows = dataset().epoch(np.random.default_rng(0), p_demo=0.5, p_success=0.5)
+    rows = epoch(dataset().pools, POLICY_MIX, np.random.default_rng(0))
     assert np.mean(rows[:, 0] == Kind.POLICY) == pytest.approx(0.5, abs=0.02)
     rollouts = rows[rows[:, 0] != Kind.POLICY]
     assert np.mean(rollouts[:, 1] == 2) == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_same_generator_gives_the_same_epoch() -> None:
-    first, second, other = (dataset().epoch(np.random.default_rng(seed)) for seed in (3, 3, 4))
-    np.testing.assert_array_equal(first, second)
-    assert not np.array_equal(first, other)
+@pytest.mark.parametrize("sampler", [PublishedSampler, StratifiedSampler])
+def test_the_same_seed_and_step_give_the_same_rows(sampler: type[PublishedSampler | StratifiedSampler]) -> None:
+    first, second, other = (sampler(large().pools, POLICY_MIX, seed) for seed in (3, 3, 4))
+    # Asked in another order: a resumed run starts in the middle.
+    ahead = [second.rows(step, 7) for step in (30, 0, 31)]
+    np.testing.assert_array_equal(first.rows(30, 7), ahead[0])
+    np.testing.assert_array_equal(first.rows(0, 7), ahead[1])
+    assert not np.array_equal(first.rows(0, 7), other.rows(0, 7))
 
 
 def test_demonstrations_may_be_kept_out_of_the_rollouts() -> None:
-    rows = dataset(demonstrations_are_rollouts=False).epoch(np.random.default_rng(0))
+    rows = epoch(dataset(demonstrations_are_rollouts=False).pools, POLICY_MIX, np.random.default_rng(0))
     assert set(rows[rows[:, 0] != Kind.POLICY, 1]) == {2}
+
+
+def test_an_epoch_is_walked_through_without_repeats_and_then_shuffled_anew() -> None:
+    pools = large().pools
+    sampler = PublishedSampler(pools, POLICY_MIX, seed=0)
+    length = len(epoch(pools, POLICY_MIX, np.random.default_rng(0)))
+    first = np.concatenate([sampler.rows(step, 10) for step in range(length // 10)])
+    policy = first[first[:, 0] == Kind.POLICY]
+    assert len(np.unique(policy[:, 1:], axis=0)) == pytest.approx(len(pools.demonstrations), abs=10)
+    assert not np.array_equal(sampler.rows(length // 10, 10), sampler.rows(0, 10))
+    with pytest.raises(DatasetError, match="larger than an epoch"):
+        sampler.rows(0, length + 1)
 
 
 def test_partial_credit_survives_on_the_absolute_scale_only() -> None:
@@ -94,30 +119,26 @@ def bare(length: int, seed: int, *, success: bool) -> Episode:
     return Episode(actions, proprio, {}, f"task {seed % 2}", success, float(success), seed)
 
 
-@pytest.mark.parametrize(("mix", "shares"), [(POLICY_MIX, (0.5, 0.25, 0.25)), (PLANNING_MIX, (0.1, 0.45, 0.45))])
-@pytest.mark.parametrize("stratified", [False, True])
-def test_the_published_mixes_hold_over_an_epoch(mix: Mix, shares: tuple[float, ...], stratified: bool) -> None:
-    rows = large().epoch(np.random.default_rng(0), mix.demonstrations, mix.successes, stratified=stratified)
+SHARES = [(POLICY_MIX, (0.5, 0.25, 0.25)), (PLANNING_MIX, (0.1, 0.45, 0.45))]
+
+
+@pytest.mark.parametrize(("mix", "shares"), SHARES)
+def test_the_published_mixes_hold_over_an_epoch(mix: Mix, shares: tuple[float, ...]) -> None:
+    rows = epoch(large().pools, mix, np.random.default_rng(0))
     found = [np.mean(rows[:, 0] == kind) for kind in Kind]
-    np.testing.assert_allclose(found, shares, atol=0.005 if stratified else 0.03)
+    np.testing.assert_allclose(found, shares, atol=0.03)
     assert found[0] == pytest.approx(shares[0], abs=0.005)  # only world model against value is left to chance
     rollouts = rows[rows[:, 0] != Kind.POLICY]
     assert np.mean(rollouts[:, 1] >= 5 + 6) == pytest.approx(0.5, abs=0.01)
 
 
-@pytest.mark.parametrize(("mix", "shares"), [(POLICY_MIX, (0.5, 0.25, 0.25)), (PLANNING_MIX, (0.1, 0.45, 0.45))])
-def test_every_batch_of_a_stratified_epoch_has_the_shares(mix: Mix, shares: tuple[float, ...]) -> None:
-    rows = large().epoch(np.random.default_rng(0), mix.demonstrations, mix.successes, stratified=True)
-    for batch in np.split(rows[: len(rows) // 20 * 20], len(rows) // 20):
-        counts = [np.sum(batch[:, 0] == kind) for kind in Kind]
-        # World-model and value samples each come from two pools, each give or take one.
-        assert all(abs(count - 20 * share) <= 2 for count, share in zip(counts, shares, strict=True))
-
-
-def test_a_stratified_epoch_holds_the_same_steps_as_the_published_one() -> None:
-    plain, even = (large().epoch(np.random.default_rng(1), stratified=stratified) for stratified in (False, True))
-    np.testing.assert_array_equal(*(np.sort(rows[:, 1] * 1000 + rows[:, 2]) for rows in (plain, even)))
-    assert not np.array_equal(even, large().epoch(np.random.default_rng(2), stratified=True))
+@pytest.mark.parametrize(("mix", "shares"), SHARES)
+def test_every_stratified_batch_has_the_shares(mix: Mix, shares: tuple[float, ...]) -> None:
+    sampler = StratifiedSampler(large().pools, mix, seed=0)
+    for step in range(20):
+        rows = sampler.rows(step, 20)
+        counts = [np.sum(rows[:, 0] == kind) for kind in Kind]
+        np.testing.assert_array_equal(counts, [20 * share for share in shares])
 
 
 def test_partial_credit_keeps_its_scale_when_asked() -> None:

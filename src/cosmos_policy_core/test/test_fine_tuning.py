@@ -14,46 +14,43 @@ from policies import INSTRUCTION, tiny_policy
 
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.data.hdf5 import episode_path, write_episode
+from cosmos_policy_core.data.sampling import MIXES
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import DatasetError
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.training.mixture import MIXTURES, Mixture
+from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig, compute_loss
 from cosmos_policy_core.training.validation import value_errors
 
 CONTRACT = Embodiment.load("aloha_sim")
 
 
-def planning_mixture() -> Mixture:
+def planning_mixture(mix: str = "planning") -> Mixture:
     policy = tiny_policy()
     episodes = [encoded(0), encoded(1), encoded(2, rollout=True), encoded(3, success=False, rollout=True)]
-    return Mixture(episodes, policy.config, MIXTURES["planning"], policy.text, executed_steps=50, seed=0)
+    return Mixture(episodes, policy.config, MIXES[mix], policy.text, executed_steps=50, seed=0)
 
 
 @pytest.mark.parametrize(("name", "counts"), [("nano", (12, 4, 4)), ("policy", (10, 5, 5)), ("planning", (2, 9, 9))])
 def test_a_named_mix_holds_in_every_batch(name: str, counts: tuple[int, ...]) -> None:
-    drawn = planning_mixture()
-    drawn.mixture = MIXTURES[name]  # type: ignore[index]
-    kind = drawn.batch(0, 20).kind
+    kind = planning_mixture(name).batch(0, 20).kind
     assert tuple(int((kind == each).sum()) for each in (POLICY, WORLD, VALUE)) == counts
 
 
 def test_rollouts_teach_world_and_value_and_demonstrations_the_policy() -> None:
-    drawn = planning_mixture()
-    assert [episode.seed for episode in drawn.demos] == [0, 1]
-    assert [episode.seed for episode in drawn.successes] == [2]
-    assert [episode.seed for episode in drawn.failures] == [3]
-    rng = np.random.default_rng(0)
-    assert {drawn._draw(POLICY, rng)[0].seed for _ in range(40)} == {0, 1}
-    assert {drawn._draw(kind, rng)[0].seed for kind in (WORLD, VALUE) for _ in range(40)} == {2, 3}
+    sampler = planning_mixture().sampler
+    rows = np.concatenate([sampler.rows(step, 20) for step in range(20)])
+    assert set(rows[rows[:, 0] == POLICY, 1]) == {0, 1}
+    assert {kind: set(rows[rows[:, 0] == kind, 1]) for kind in (WORLD, VALUE)} == {WORLD: {2, 3}, VALUE: {2, 3}}
+    assert np.mean(rows[rows[:, 0] != POLICY, 1] == 3) == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_planning_mix_without_rollouts_is_refused() -> None:
     policy = tiny_policy()
     with pytest.raises(DatasetError, match="--rollouts"):
-        Mixture([encoded(0)], policy.config, MIXTURES["planning"], policy.text, executed_steps=50, seed=0)
+        Mixture([encoded(0)], policy.config, MIXES["planning"], policy.text, executed_steps=50, seed=0)
 
 
 def value_prediction(value_input: str, hidden_frames: str, *, changed: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -137,7 +134,7 @@ def test_a_checkpoint_is_fine_tuned_on_rollouts_and_remembers_how(
         assert torch.equal(after.tokenizer.state_dict()[name], tensor)  # type: ignore[attr-defined]
     record = json.loads((out / "training.json").read_text())
     assert record["started_from"] == before.identity
-    assert record["mixture"]["policy_share"] == 0.1 and record["gamma"] == 0.9
+    assert record["mixture"]["demonstrations"] == 0.1 and record["gamma"] == 0.9
 
 
 def break_an_image(path: Path) -> None:

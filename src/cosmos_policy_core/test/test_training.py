@@ -10,25 +10,28 @@ import torch
 from encoded_episodes import encoded
 from policies import tiny_policy
 
+from cosmos_policy_core.data.sampling import NANO_MIX
 from cosmos_policy_core.errors import CheckpointError, DatasetError
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.training.curves import plot_curves
 from cosmos_policy_core.training.encoded import EncodedEpisode
-from cosmos_policy_core.training.mixture import Mixture, MixtureConfig
+from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig
 from cosmos_policy_core.training.trainer import OptimiserConfig, Trainer
 
 
 def mixture(policy: CosmosPolicy, episodes: list[EncodedEpisode] | None = None) -> Mixture:
     episodes = episodes or [encoded(0), encoded(1), encoded(2, success=False)]
-    return Mixture(episodes, policy.config, MixtureConfig(), policy.text, executed_steps=50, seed=0)
+    return Mixture(episodes, policy.config, NANO_MIX, policy.text, executed_steps=50, seed=0)
 
 
-def trainer(folder: Path, steps: int = 8, learning_rate: float = 1e-3) -> Trainer:
+def trainer(
+    folder: Path, steps: int = 8, learning_rate: float = 1e-3, episodes: list[EncodedEpisode] | None = None
+) -> Trainer:
     policy = tiny_policy()
     objective = ObjectiveConfig(value_input="future", reduce="predicted", scale=1.0)
     options = OptimiserConfig(steps=steps, batch_size=5, warmup_steps=2, learning_rate=learning_rate)
-    return Trainer(policy, mixture(policy), [encoded(9)], objective, options, folder)
+    return Trainer(policy, mixture(policy, episodes), [encoded(9)], objective, options, folder)
 
 
 def test_a_batch_holds_its_shares_of_policy_world_and_value_samples() -> None:
@@ -90,8 +93,7 @@ def test_the_exported_folder_loads_and_its_curves_are_drawn(tmp_path: Path) -> N
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
-    trained = trainer(tmp_path, steps=40, learning_rate=1e-2)
-    trained.mixture.demos = [encoded(0, length=1)]
+    trained = trainer(tmp_path, steps=40, learning_rate=1e-2, episodes=[encoded(0, length=1)])
     errors = [trained.advance()["demo_sample_action_l1_loss"] for _ in range(40)]
     assert np.mean(errors[-5:]) < 0.6 * np.mean(errors[:5])
 

@@ -66,7 +66,7 @@ class Options:
     action_weight: float = 5.0
     """Weight of the action frame in the loss (the paper: 1)."""
     query_share: float | None = None
-    """Share of policy samples drawn near the steps at which the robot asks; 0.3 by default."""
+    """Share of policy samples drawn near the steps at which the robot asks; 0.3 in the nano mix, else 0."""
     held_out: float = 0.05
     """Share of episodes kept for validation, drawn by seed."""
     smallest_range: float = 0.05
@@ -114,23 +114,25 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
 
 def _trainer(options: Options, prepared: Prepared) -> Trainer:
     """Split the episodes and put the trainer together."""
+    from cosmos_policy_core.data.sampling import MIXES
     from cosmos_policy_core.data.split import split_episodes
-    from cosmos_policy_core.training.mixture import MIXTURES, Mixture
+    from cosmos_policy_core.training.mixture import Mixture
     from cosmos_policy_core.training.objective import ObjectiveConfig
     from cosmos_policy_core.training.preparation import start_at_mean
     from cosmos_policy_core.training.trainer import OptimiserConfig, Trainer
 
     policy, episodes = prepared.policy, prepared.episodes
     train, held_out = split_episodes(episodes, options.held_out, options.seed)
-    shares = MIXTURES[options.mix]
+    mix = MIXES[options.mix]
     if options.query_share is not None:
-        shares = replace(shares, query_share=options.query_share)
+        mix = replace(mix, query_share=options.query_share)
     chosen = [episodes[index] for index in train]
-    mixture = Mixture(chosen, policy.config, shares, policy.text, policy.contract.executed_steps, options.seed)
-    failed = len(mixture.failures)
+    mixture = Mixture(chosen, policy.config, mix, policy.text, policy.contract.executed_steps, options.seed)
+    failed = sum(not episode.success for episode in chosen)
+    rollouts = sum(episode.success and episode.rollout for episode in chosen)
     print(
-        f"{len(train)} episodes ({len(mixture.demos)} demonstrations, {len(train) - len(mixture.demos) - failed} "
-        f"successful rollouts, {failed} failures) to train on, {len(held_out)} held out, "
+        f"{len(train)} episodes ({len(train) - failed - rollouts} demonstrations, {rollouts} successful rollouts, "
+        f"{failed} failures) to train on, {len(held_out)} held out, "
         f"{len(prepared.left_out)} left out"
     )
     if options.start is None:
@@ -157,6 +159,6 @@ def _record(options: Options, trainer: Trainer) -> dict[str, object]:
         "gamma": config.gamma,
         "value_input": config.value_input,
         "hidden_frames": config.hidden_frames,
-        "mixture": asdict(trainer.mixture.mixture),
+        "mixture": asdict(trainer.mixture.mix),
         "started_from": trainer.policy.identity if options.start is not None else None,
     }

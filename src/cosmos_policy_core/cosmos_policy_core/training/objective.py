@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from cosmos_policy_core.data.sampling import Kind
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model import latents as frames
 from cosmos_policy_core.model.config import HiddenFrames
@@ -17,8 +18,7 @@ from cosmos_policy_core.model.diffusion import Prediction, loss_weight
 from cosmos_policy_core.model.layout import LatentLayout, Query
 from cosmos_policy_core.model.transformer import DiffusionTransformer
 
-POLICY, WORLD, VALUE = 0, 1, 2
-"""Sample kinds, the values of `Batch.kind`."""
+POLICY, WORLD, VALUE = Kind.POLICY, Kind.WORLD, Kind.VALUE
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Batch:
 
     latents: (B, C, T, H, W) tokenized sequence, current and future camera frames filled.
     proprio, future_proprio: (B, P) normalised. actions: (B, K, A) normalised.
-    value: (B,) return of the future state in [-1, 1]. kind: (B,) POLICY, WORLD or VALUE.
+    value: (B,) return of the future state in [-1, 1]. kind: (B,) `Kind`.
     text: (B, L, channels).
     """
 
