@@ -10,6 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from cosmos_policy_core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from cosmos_policy_core.model.observation import Observation
     from cosmos_policy_core.model.policy import CosmosPolicy
@@ -17,19 +19,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Model:
-    """Time each query of one checkpoint: encode, one network call, a chunk, a future, a value.
+class Machine:
+    """What is measured, and where."""
 
-    Example:
-        cosmos-policy bench model --checkpoint nano_transfer_cube --threads 1
-    """
-
-    checkpoint: str = "nano_transfer_cube"
-    """Checkpoint folder, or the name of a shipped one."""
+    size: Literal["nano", "2b"] = "nano"
+    """nano: the shipped checkpoint; 2b: the published network with random weights, as slow as trained ones."""
+    checkpoint: str | None = None
+    """Measure this checkpoint instead: a folder, a shipped name or a hub id."""
     device: str = "cpu"
     """cpu or cuda."""
-    runs: int = 20
-    """Timed calls per stage."""
+    dtype: Literal["bfloat16", "float32"] | None = None
+    """What the network computes in; bfloat16 on a GPU and float32 on a CPU by default."""
+    fused: bool = False
+    """Compile the blocks of the network, which fuses what lies between matrix products."""
+    graphs: bool = False
+    """Replay recorded launches for small batches; CUDA only."""
     threads: int = 0
     """CPU threads; 0: the library's default."""
     json: bool = False
@@ -37,17 +41,38 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Planner:
+class Model(Machine):
+    """Time each query of one model: encode, one network call by batch, a chunk, a future, a value, decode.
+
+    Example:
+        cosmos-policy bench model --size 2b --device cuda --fused --graphs
+    """
+
+    batches: tuple[int, ...] = (1, 2, 4, 8)
+    """Samples in a single network call."""
+    stages: tuple[Literal["encode", "forward", "chunk", "future", "value", "decode"], ...] = (
+        "encode",
+        "forward",
+        "chunk",
+        "future",
+        "value",
+        "decode",
+    )
+    """What to time; a slow machine may leave some out."""
+    runs: int = 20
+    """Timed calls per stage."""
+    warm_up: int = 2
+    """Calls per stage before those that count."""
+
+
+@dataclass(frozen=True)
+class Planner(Machine):
     """Time whole plans, best of N batched, against the published way: candidate by candidate, member by member.
 
     Example:
         cosmos-policy bench planner --candidates 8
     """
 
-    checkpoint: str = "nano_transfer_cube"
-    """Checkpoint folder, or the name of a shipped one; it imagines and values as well."""
-    device: str = "cpu"
-    """cpu or cuda."""
     candidates: int = 8
     """Chunks per plan."""
     futures: int = 3
@@ -58,10 +83,8 @@ class Planner:
     """The published planner number for number, or ours (independent noise, pruning)."""
     runs: int = 5
     """Timed plans."""
-    threads: int = 0
-    """CPU threads; 0: the library's default."""
-    json: bool = False
-    """Print a JSON object as the last line."""
+    one_by_one: bool = True
+    """Time the published execution, too: every candidate and member alone."""
 
 
 Options = Annotated[Model, tyro.conf.subcommand("model")] | Annotated[Planner, tyro.conf.subcommand("planner")]
@@ -71,64 +94,67 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Measure and print."""
     import torch
 
-    from cosmos_policy_core.model.policy import CosmosPolicy
-
     if options.threads:
         torch.set_num_threads(options.threads)
-    policy = CosmosPolicy.from_pretrained(options.checkpoint, options.device)
+    policy = _policy(options)
+    if options.fused or options.graphs:
+        policy.accelerate(fused=options.fused, graphs=options.graphs)
     summary = _model(options, policy) if isinstance(options, Model) else _planner(options, policy)
     if options.json:
         print(json.dumps(summary))
     return 0
 
 
-def _model(options: Model, policy: CosmosPolicy) -> dict[str, Any]:
+def _policy(options: Machine) -> CosmosPolicy:
+    """Load the checkpoint, or draw a network of the published size straight into the device's memory."""
     import torch
 
-    from cosmos_policy_core.evaluation.timing import describe_machine, matmul_ceiling, measure
-    from cosmos_policy_core.model.flops import forward_flops
+    from cosmos_policy_core.embodiment import Embodiment
+    from cosmos_policy_core.model.config import PolicyConfig
+    from cosmos_policy_core.model.policy import CosmosPolicy
+    from cosmos_policy_core.model.untrained import random_policy
 
-    observation = _observation(policy)
-    scene = policy.encode(observation)
-    proposals = policy.propose(scene)
-    futures = policy.imagine(scene, proposals, 1)
-    config, times = policy.config, torch.zeros(1, policy.config.layout.frames, device=policy.device)
-    latents = proposals.latents.to(policy.network.dtype)
-    mask = torch.zeros(1, 1, *config.latent_shape[1:], device=policy.device)
-    with torch.inference_mode():
-        stages = {
-            "encode": measure(lambda: policy.encode(observation), policy.device, options.runs),
-            "network_call": measure(
-                lambda: policy.network(latents, times, scene.text, mask), policy.device, options.runs
-            ),
-            f"chunk_{config.steps.action}_steps": measure(lambda: policy.propose(scene), policy.device, options.runs),
-            f"future_{config.steps.future}_steps": measure(
-                lambda: policy.imagine(scene, proposals, 1), policy.device, options.runs
-            ),
-            f"value_{config.steps.value}_steps": measure(
-                lambda: policy.evaluate(scene, futures, 1), policy.device, options.runs
-            ),
-            "decode": measure(lambda: policy.decode(proposals.latents), policy.device, options.runs),
-        }
-    rate = forward_flops(config) / stages["network_call"].median_s / 1e12
-    ceiling = matmul_ceiling(policy.device, policy.network.dtype)
-    machine = describe_machine(policy.device)
-    table = Table("stage", "median [ms]", "p99 [ms]", title=f"{config.size} on {machine}")
-    for name, timing in stages.items():
-        table.add_row(name, f"{timing.median_s * 1e3:.1f}", f"{timing.p99_s * 1e3:.1f}")
+    try:
+        device = torch.empty(0, device=options.device).device
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0].rstrip(".")
+        raise ConfigurationError(f"--device {options.device}: not usable here ({first}). Use cpu, or cuda.") from None
+    dtype = getattr(torch, options.dtype) if options.dtype else None
+    if options.checkpoint is None and options.size == "2b":
+        default = torch.float32 if device.type == "cpu" else torch.bfloat16
+        return random_policy(PolicyConfig(), Embodiment.load("aloha"), "fold shirt", device, dtype or default)
+    return CosmosPolicy.from_pretrained(options.checkpoint or "nano_transfer_cube", device, dtype)
+
+
+def _model(options: Model, policy: CosmosPolicy) -> dict[str, Any]:
+    from cosmos_policy_core.evaluation.model_bench import bench_model
+
     console = Console(stderr=True)
+    with console.status("") as status:
+        result = bench_model(
+            policy,
+            _observation(policy),
+            batches=options.batches,
+            stages=options.stages,
+            runs=options.runs,
+            warm_up=options.warm_up,
+            announce=lambda name: status.update(f"timing {name}"),
+        )
+    how = " ".join(word for word in ("fused", "graphs") if getattr(options, word)) or "plain"
+    table = Table(
+        *("stage", "median [ms]", "p99 [ms]", "TFLOP/s", "of ceiling"),
+        title=f"{policy.identity}, {result.dtype}, {how}, on {result.device}",
+    )
+    for stage in result.stages:
+        rate = [f"{stage.tflops:.3g}", f"{stage.tflops / result.ceiling_tflops:.0%}"] if stage.calls else ["", ""]
+        table.add_row(stage.name, f"{stage.timing.median_s * 1e3:.1f}", f"{stage.timing.p99_s * 1e3:.1f}", *rate)
     console.print(table)
     console.print(
-        f"network: {rate:.3f} TFLOP/s, {rate / ceiling:.0%} of a large matrix product ({ceiling:.3f} TFLOP/s)"
+        f"ceiling, a large matrix product: {result.ceiling_tflops:.3g} TFLOP/s; peak memory "
+        f"{result.peak_memory_gb:.2f} GB; {options.runs} runs"
+        + (f"; not timed: {', '.join(result.left_out)}" if result.left_out else "")
     )
-    return {
-        "size": config.size,
-        "device": machine,
-        "stages": {name: {"median_s": timing.median_s, "p99_s": timing.p99_s} for name, timing in stages.items()},
-        "tflops": rate,
-        "ceiling_tflops": ceiling,
-        "peak_memory_gb": _peak_memory(policy),
-    }
+    return result.as_dict() | {"fused": options.fused, "graphs": options.graphs}
 
 
 def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
@@ -147,13 +173,17 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
     plans: list[Plan] = []
     batched = measure(lambda: plans.append(planner.decide(observation, 0)), policy.device, options.runs, warm_up=1)
     plans = plans[1:]
-    serial = measure(
-        lambda: decide_serially(planner, observation, 0), policy.device, max(2, options.runs // 2), warm_up=0
-    )
+    serial = None
+    if options.one_by_one:
+        runs = max(2, options.runs // 2)
+        serial = measure(lambda: decide_serially(planner, observation, 0), policy.device, runs, warm_up=0)
+    speedup = None if serial is None else serial.median_s / batched.median_s
     times = {name: [plan.stages[name] for plan in plans] for name in plans[0].stages}
     stages = {name: float(np.median(seconds)) for name, seconds in times.items()}
     tails = {name: float(np.quantile(seconds, 0.99)) for name, seconds in times.items()}
-    rate = plans[0].network_calls * forward_flops(policy.config) / batched.median_s / 1e12
+    text_tokens = policy.encode(observation).text.keys_values[0][0].shape[2]
+    per_call = forward_flops(policy.config, text_tokens=text_tokens)
+    rate = plans[0].network_calls * per_call / batched.median_s / 1e12
     ceiling = matmul_ceiling(policy.device, policy.network.dtype)
     machine = describe_machine(policy.device)
     title = f"{options.preset}: best of {options.candidates} x {options.futures} x {options.values} on {machine}"
@@ -162,10 +192,8 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
         table.add_row(name, f"{stages[name] * 1e3:.1f}", f"{tails[name] * 1e3:.1f}")
     console = Console(stderr=True)
     console.print(table)
-    console.print(
-        f"plan {batched.median_s:.3f} s median, {batched.p99_s:.3f} s p99; one by one {serial.median_s:.3f} s: "
-        f"{serial.median_s / batched.median_s:.1f} times as long"
-    )
+    alone = "" if serial is None else f"; one by one {serial.median_s:.3f} s: {speedup:.1f} times as long"
+    console.print(f"plan {batched.median_s:.3f} s median, {batched.p99_s:.3f} s p99{alone}")
     console.print(
         f"{plans[0].network_calls} network evaluations, {rate / ceiling:.0%} of a large matrix product's rate; "
         f"{plans[0].spent} values predicted, {plans[0].saved} left out"
@@ -176,7 +204,7 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
         "preset": options.preset,
         "median_s": batched.median_s,
         "p99_s": batched.p99_s,
-        "speedup_over_serial": serial.median_s / batched.median_s,
+        "speedup_over_serial": speedup,
         "stages": stages,
         "stages_p99": tails,
         "network_calls": plans[0].network_calls,
@@ -199,13 +227,3 @@ def _observation(policy: CosmosPolicy) -> Observation:
         for camera in policy.contract.cameras
     }
     return Observation(images, policy.contract.start_action, policy.text.instructions[0])
-
-
-def _peak_memory(policy: CosmosPolicy) -> float:
-    import resource
-
-    import torch
-
-    if policy.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(policy.device) / 1e9
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9

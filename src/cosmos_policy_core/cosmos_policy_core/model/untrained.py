@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.model.checkpoint import build_tokenizer
+from cosmos_policy_core.model.checkpoint import assemble, build_tokenizer
 from cosmos_policy_core.model.config import PolicyConfig, nano
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.model.text import TextEmbeddings
@@ -56,6 +58,42 @@ def untrained_policy(
         ),
         contract=contract,
     )
+
+
+def random_policy(
+    config: PolicyConfig, contract: Embodiment, instruction: str, device: torch.device, dtype: torch.dtype
+) -> CosmosPolicy:
+    """Make a policy whose weights are all drawn, none zero, where and as they will be used: for measurements.
+
+    Takes the memory of the weights in their own precision and no more, so that 2B fits wherever its checkpoint does.
+    """
+    with torch.device("meta"):
+        network, tokenizer = DiffusionTransformer(config.transformer), build_tokenizer(config)
+    assert isinstance(tokenizer, torch.nn.Module)
+    channels = config.transformer.crossattn_emb_channels
+    return assemble(
+        config=config,
+        weights=_drawn(network.state_dict(), device, dtype),
+        tokenizer_weights=_drawn(tokenizer.state_dict(), device, dtype),
+        sources=(Path("random"), Path("random")),
+        statistics=statistics_of_limits(contract),
+        text=TextEmbeddings.hashed([instruction], config.text.tokens, channels),
+        contract=contract,
+        identity=f"random {config.size}",
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _drawn(shapes: Mapping[str, Tensor], device: torch.device, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Draw tensors that keep the size of activations: gains are one, weights uniform by their number of inputs."""
+    generator, drawn = torch.Generator(device).manual_seed(0), {}
+    for name, shape in shapes.items():
+        tensor = torch.empty(shape.shape, device=device, dtype=dtype)
+        width = (3.0 / max(1, shape[0].numel())) ** 0.5
+        gain = name.endswith(("norm.weight", "gamma", "latent_std"))
+        drawn[name] = tensor.fill_(1.0) if gain else tensor.uniform_(-width, width, generator=generator)
+    return drawn
 
 
 def statistics_of_limits(contract: Embodiment) -> Statistics:
