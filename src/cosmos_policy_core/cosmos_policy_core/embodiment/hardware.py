@@ -71,8 +71,9 @@ class Hardware(Contract):
             raise ContractError(
                 f"{path}: cannot be read ({error}). Use one of: {', '.join(cls.names())}, or a YAML file."
             ) from None
-        hardware = reading.validate(cls, text, str(name_or_path))
-        hardware._source = str(name_or_path)
+        source = f"config/embodiments/hardware/{path.name}" if path.parent == FOLDER else str(path)
+        hardware = reading.validate(cls, text, source)
+        hardware._source = source
         return hardware
 
     @classmethod
