@@ -101,14 +101,14 @@ class GraphedNetwork:
         self,
         x: Tensor,
         times: Tensor,
-        text: TextContext,
+        text: TextContext | Tensor,
         condition_mask: Tensor,
         padding_mask: Tensor | None = None,
         *,
         which: Tensor | None = None,
     ) -> Tensor:
         """Run the network; arguments as `DiffusionTransformer.forward`."""
-        if len(x) > self.largest_batch or padding_mask is not None or which is None:
+        if isinstance(text, Tensor) or len(x) > self.largest_batch or padding_mask is not None or which is None:
             return self.network(x, times, text, condition_mask, padding_mask, which=which)
         inputs = (x, times, condition_mask, which)
         key = (*(tensor.shape for tensor in inputs), text.keys_values[0][0].shape, text.scores is None)

@@ -28,7 +28,7 @@ class Network(Protocol):
         self,
         x: Tensor,
         times: Tensor,
-        text: TextContext,
+        text: TextContext | Tensor,
         condition_mask: Tensor,
         padding_mask: Tensor | None = None,
         *,
@@ -42,12 +42,12 @@ class Condition:
 
     clean: (B, C, T, H, W) clean latents; only conditioned frames are read.
     mask: (B, T), 1 on conditioned frames.
-    text: projected instruction, batch B.
+    text: projected instruction, batch B; in training its embedding (B, L, channels), which every block projects.
     """
 
     clean: Tensor
     mask: Tensor
-    text: TextContext
+    text: TextContext | Tensor
     padding_mask: Tensor | None = None
     hidden: Tensor | None = None
     """(B, T), 1 on frames that hold noise only, whatever the network makes of them."""
@@ -55,7 +55,10 @@ class Condition:
     def rows(self, rows: slice | Tensor) -> Condition:
         """Take some samples of the batch; an instruction of batch 1 is shared by all."""
         clean = self.clean[rows]
-        text = self.text.expand(len(clean)) if self.text.batch == 1 else self.text.rows(rows)
+        if isinstance(self.text, Tensor):
+            text: TextContext | Tensor = self.text[rows]
+        else:
+            text = self.text.expand(len(clean)) if self.text.batch == 1 else self.text.rows(rows)
         padding = None if self.padding_mask is None else self.padding_mask[rows]
         hidden = None if self.hidden is None else self.hidden[rows]
         return Condition(clean, self.mask[rows], text, padding, hidden)

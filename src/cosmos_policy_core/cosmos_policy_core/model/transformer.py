@@ -7,7 +7,7 @@ configuration; every field that a small CPU model may choose differently says so
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -192,7 +192,7 @@ class Block(nn.Module):
         x: Tensor,
         time: Tensor,
         lora: Tensor,
-        text: tuple[Tensor, Tensor],
+        text: tuple[Tensor, Tensor] | Tensor,
         rotary: tuple[Tensor, Tensor],
         scores: Tensor | None = None,
         which: Tensor | None = None,
@@ -202,7 +202,7 @@ class Block(nn.Module):
         Args:
             time: embedding (B, T, D), or of K distinct times (B, K, D).
             lora: shared modulation (B, T or K, 3D).
-            text: keys and values of the instruction, with the `scores` to add.
+            text: keys and values of the instruction, with the `scores` to add; or its embedding (B, L, C).
             which: (B, T) int64, the place of every frame's time among the K distinct ones.
         """
         frames = x.shape[1]
@@ -218,7 +218,8 @@ class Block(nn.Module):
         mixed = self.self_attn.attend(tokens, *self.self_attn.keys_values(tokens), rotary)
         x = x + for_self[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
         tokens = _modulate(x, *for_cross[:2]).flatten(1, 2)
-        mixed = self.cross_attn.attend(tokens, *text, scores=scores)
+        keys, values = self.cross_attn.keys_values(text) if isinstance(text, Tensor) else text
+        mixed = self.cross_attn.attend(tokens, keys, values, scores=scores)
         x = x + for_cross[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
         return x + for_mlp[2].unsqueeze(2) * self.mlp(_modulate(x, *for_mlp[:2]))
 
@@ -330,7 +331,8 @@ class DiffusionTransformer(nn.Module):
         Args:
             x: (B, C, T, H, W) latents, noisy frames already scaled, clean frames as they are.
             times: (B, T), 0 on clean frames; or K distinct times (B, K), which saves modulations, see `which`.
-            text: (B, L, text channels) or what `encode_text` made of it.
+            text: what `encode_text` made of it, or (B, L, text channels). Of the latter every block makes its own keys
+                and values, so that weights in shards are gathered block by block.
             condition_mask: (B, 1, T, H, W), 1 on clean frames.
             padding_mask: (B, 1, pixel height, pixel width), zeros where None.
             blocks_out: receives the residual stream (B, T*N, D) after every block, for inspection.
@@ -339,7 +341,11 @@ class DiffusionTransformer(nn.Module):
         Returns:
             (B, C, T, H, W) float32.
         """
-        context = text if isinstance(text, TextContext) else self.encode_text(text)
+        pairs: Sequence[tuple[Tensor, Tensor] | Tensor]
+        if isinstance(text, Tensor):
+            pairs, scores = [text.to(self.dtype)] * self.config.num_blocks, None
+        else:
+            pairs, scores = text.keys_values, text.scores
         patches = self._patchify(x, condition_mask, padding_mask)
         grid = (x.shape[2], x.shape[3] // self.config.patch_spatial, x.shape[4] // self.config.patch_spatial)
         tokens = self.x_embedder(patches)
@@ -349,8 +355,8 @@ class DiffusionTransformer(nn.Module):
             tokens = tokens + self.position_embedding
         rotary = self._rotary_tables(grid, x.device)
         time, lora = self.embed_time(times)
-        for block, text_kv in zip(self.blocks, context.keys_values, strict=True):
-            tokens = block(tokens, time, lora, text_kv, rotary, context.scores, which)
+        for block, pair in zip(self.blocks, pairs, strict=True):
+            tokens = block(tokens, time, lora, pair, rotary, scores, which)
             if blocks_out is not None:
                 blocks_out.append(tokens.flatten(1, 2))
         tokens = self.final_layer.modulate(tokens, time, lora, which)

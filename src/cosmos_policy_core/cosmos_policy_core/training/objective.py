@@ -170,7 +170,7 @@ def compute_loss(
     hidden = hidden_masks(batch.kind, layout, config)
     signal = target if hidden is None else target * (1 - over_frames(hidden))
     noisy = signal + sigma[:, None, None, None, None] * noise
-    condition = Condition(target, masks, network.encode_text(batch.text), hidden=hidden)
+    condition = Condition(target, masks, batch.text, hidden=hidden)
     x0 = predict_clean(network, noisy, sigma, condition, prediction)
     squared = (target - x0).square().mean(dim=(1, 3, 4)) * loss_weight(sigma)[:, None]
     weights = frame_weights(batch.kind, masks, layout, config)
