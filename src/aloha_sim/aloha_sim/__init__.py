@@ -9,12 +9,12 @@ from gymnasium.envs.registration import register
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "egl")
 
-MAX_STEPS = 300
-"""Control steps (12 s) after which an episode is truncated; `gymnasium.make(..., max_episode_steps=)` changes it."""
+from aloha_sim.tasks import TASKS, gym_id
 
-register(
-    id="aloha_sim/TransferCube-v0",
-    entry_point="aloha_sim.env:AlohaEnv",
-    max_episode_steps=MAX_STEPS,
-    kwargs={"task": "transfer_cube"},
-)
+for _name in TASKS:
+    register(
+        id=gym_id(_name),
+        entry_point="aloha_sim.env:AlohaEnv",
+        max_episode_steps=TASKS[_name].max_steps,
+        kwargs={"task": _name},
+    )

@@ -9,10 +9,12 @@ from typing import Any
 import mujoco
 import numpy as np
 
+from aloha_sim.domain import Domain
 from aloha_sim.errors import SimError
 from aloha_sim.scene import build_model, make_renderer
 from aloha_sim.settings import CellSettings
-from aloha_sim.transfer_cube import Judgement, TransferCubeJudge, sample_cube
+from aloha_sim.tasks import TASKS
+from aloha_sim.tasks.base import Judgement
 
 PREFIXES = ("vx300s_left", "vx300s_right")
 """Names of the two arms in the MJCF, left first."""
@@ -39,7 +41,7 @@ class ArmState:
 
 
 class Cell:
-    """Two ViperX arms, a cube and cameras in MuJoCo.
+    """Two ViperX arms, the objects of a task and cameras in MuJoCo.
 
     Not thread-safe. The renderer is opened by the first `render` and belongs to that thread.
 
@@ -62,13 +64,15 @@ class Cell:
             if mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_CAMERA, camera) < 0:
                 known = [self.model.camera(i).name for i in range(self.model.ncam)]
                 raise SimError(f"cameras: the cell has no camera {camera!r}. It has: {', '.join(known)}.")
-        self._judge = TransferCubeJudge(self.model)
+        self.task = TASKS[self.settings.task]
+        self._judge = self.task.judge(self.model)
+        self._domain = Domain(self.model, self.settings, self.task.coloured)
         self._renderer: mujoco.Renderer | None = None
         self._actuators = [np.arange(8 * arm, 8 * arm + 8) for arm in range(2)]
         joints = [self.model.actuator_trnid[index, 0] for index in self._actuators]
         self._qpos = [self.model.jnt_qposadr[index] for index in joints]
         self._dofs = [self.model.jnt_dofadr[index] for index in joints]
-        self._cube = int(self.model.joint("red_box_joint").qposadr[0])
+        self._objects = {name: int(self.model.joint(joint).qposadr[0]) for name, joint in self.task.objects.items()}
         self.state_names = (*self.settings.joint_names, *self.settings.finger_names)
         self.reset(0)
 
@@ -92,9 +96,14 @@ class Cell:
         return np.array([*START_ARM, self.gripper.action_from_finger(START_FINGER)] * 2)
 
     @property
-    def object_pose(self) -> np.ndarray:
-        """(7,) of the cube: x y z [m], qw qx qy qz."""
-        return self.data.qpos[self._cube : self._cube + 7].copy()
+    def object_poses(self) -> np.ndarray:
+        """(n, 7) of the task's objects in its order: x y z [m], qw qx qy qz."""
+        return np.stack([self.object_pose(name) for name in self._objects])
+
+    def object_pose(self, name: str) -> np.ndarray:
+        """(7,) of an object of the task: x y z [m], qw qx qy qz."""
+        address = self._objects[name]
+        return self.data.qpos[address : address + 7].copy()
 
     def joint_state(self, arm: int) -> ArmState:
         """Measure an arm (0 left, 1 right)."""
@@ -121,20 +130,21 @@ class Cell:
 
     def judge(self) -> Judgement:
         """Judge the task at this instant."""
-        return self._judge.judge(self.data)
+        return self._judge(self.data)
 
     # -- motion --------------------------------------------------------------------------------------------------
 
     def reset(self, seed: int, *, pause: float = 0.0) -> None:
-        """Put arms and cube to their start and let physics run for `pause` seconds [s] (0.5 settles the cube)."""
-        settings = self.settings
-        cube = sample_cube(seed, settings.cube_x_range, settings.cube_y_range, settings.cube_yaw_range)
+        """Put arms and objects to their start and let physics run for `pause` seconds [s] (0.5 settles objects)."""
+        self._domain.apply(seed)
         mujoco.mj_resetData(self.model, self.data)
         start = self.start_action
         for arm in range(2):
             self.command(arm, self.motor_units(start[7 * arm : 7 * arm + 7]))
             self.data.qpos[self._qpos[arm]] = self.data.ctrl[self._actuators[arm]]
-        self.data.qpos[self._cube : self._cube + 7] = cube
+        for name, pose in self.task.place(seed, self.settings.region).items():
+            address = self._objects[name]
+            self.data.qpos[address : address + 7] = pose
         mujoco.mj_forward(self.model, self.data)
         self.advance(pause)
 

@@ -119,7 +119,7 @@ class CellNode(Node):
                 name = self.cell.settings.arms[arm]
                 publisher.publish(messages.joint_state_message(self.cell.joint_state(arm), stamp, name))
         if self._tick % self._every["judge"] == 0:
-            self._report_success(self._success or self.cell.judge().holds)
+            self._report_success(self._success or self.cell.judge().done)
         if self._tick % self._every["images"] == 0:
             self._publish_images(stamp)
 
@@ -152,7 +152,7 @@ class CellNode(Node):
             self._reset(request.seed)
             response.success = True
             response.instruction = self.cell.settings.instruction
-            response.object_pose = self.cell.object_pose.tolist()
+            response.object_pose = self.cell.object_poses.ravel().tolist()
             self._quieting.append(done)
         if self._quieting and not self._quiet:
             while self._quieting:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
 
-from aloha_sim.cell import Cell
-from aloha_sim.expert import Demonstration, Expert, ExpertOptions
+from aloha_sim.cell import PREFIXES, Cell
+from aloha_sim.expert import Expert, ExpertOptions, Move
 
 PAUSE = 0.5
-"""[s] Physics time after a reset, before the first observation: the cube drops and comes to rest."""
+"""[s] Physics time after a reset, before the first observation: objects drop and come to rest."""
 
 
 class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
-    """Two arms hand a cube over, 25 times a second.
+    """Two arms do a task of the cell, 25 times a second.
 
     Action (14,): per arm 6 absolute joint targets [rad] and the gripper (0 closed, 1 open; motor angle normalised);
     left arm first. Within a step the target moves in a straight line from the last one, refreshed at command_rate.
@@ -23,9 +24,9 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     Observation: "proprio" (14,) f64, joints [rad] and grippers (finger position normalised); "images" {camera:
     (H, W, 3) uint8}, absent with render=False.
 
-    Reward: the published stage 0 to 4. Info: "success" (the left hand has held the cube alone, off the table, at some
-    step of this episode), "holds" (it does now), "stage", "best_stage" (4: the published criterion was met at some
-    step), "object_pose" (7,), "time" [s].
+    Reward: the stage of the task, 0 to 4. Info: "success" (the task was accomplished at some step of this episode),
+    "success_score" (the largest share of it so far, 0 to 1), "done" (it is accomplished now), "stage", "best_stage",
+    "object_poses" (n, 7), "time" [s].
 
     Args:
         render: draw the cameras at every step.
@@ -45,7 +46,7 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         self._expert: Expert | None = None
         self._ticks = round(self.cell.settings.command_rate / self.cell.settings.control_rate)
         self._target = self.cell.start_action
-        self._success, self._best_stage = False, 0
+        self._success, self._best_stage, self._score = False, 0, 0.0
         joints = np.array([np.pi, 1.85005, 1.76278, np.pi, 2.23402, np.pi])
         high = np.tile(np.append(joints, 1.0), 2)
         low = np.tile(np.append(-joints, 0.0), 2)
@@ -63,12 +64,12 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Put everything to its start. The seed fixes the cube; options: {"pause": seconds before the observation}."""
+        """Put everything to its start. The seed fixes the scene; options: {"pause": seconds before the observation}."""
         super().reset(seed=seed)
         cube_seed = int(self.np_random.integers(2**32)) if seed is None else seed
         self.cell.reset(cube_seed, pause=float((options or {}).get("pause", PAUSE)))
         self._target = self.cell.start_action
-        self._success, self._best_stage = False, 0
+        self._success, self._best_stage, self._score = False, 0, 0.0
         return self.observe(), self._info()
 
     def step(self, action: np.ndarray) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
@@ -98,11 +99,15 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def expert(
         self, seed: int | tuple[int, ...] | np.random.Generator | None = None, options: ExpertOptions | None = None
-    ) -> Demonstration:
-        """Plan the scripted expert's demonstration from the present cube; call it right after `reset`."""
+    ) -> Iterator[Move]:
+        """Begin a demonstration of the scripted expert; call it right after `reset`.
+
+        Make every move before asking for the next: the expert of some tasks looks at what became of it.
+        """
         if self._expert is None:
-            self._expert = Expert(self.cell.model, self.cell.start_action)
-        return self._expert.demonstrate(self.cell.object_pose, options, np.random.default_rng(seed))
+            cell = self.cell
+            self._expert = Expert(cell.model, PREFIXES, cell.start_action, cell.task, cell.object_pose)
+        return self._expert.demonstrate(options or ExpertOptions(), np.random.default_rng(seed))
 
     def render(self) -> np.ndarray:
         """Draw the last camera of the settings (cam_high): (H, W, 3) uint8."""
@@ -114,13 +119,15 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
 
     def _info(self) -> dict[str, Any]:
         judgement = self.cell.judge()
-        self._success = self._success or judgement.holds
+        self._success = self._success or judgement.done
         self._best_stage = max(self._best_stage, judgement.stage)
+        self._score = max(self._score, judgement.score)
         return {
             "success": self._success,
-            "holds": judgement.holds,
+            "success_score": self._score,
+            "done": judgement.done,
             "stage": judgement.stage,
             "best_stage": self._best_stage,
-            "object_pose": self.cell.object_pose,
+            "object_poses": self.cell.object_poses,
             "time": self.cell.time,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -44,7 +45,7 @@ class GraphSettings:
 
 _TEXT = {
     "task": "task of the cell",
-    "instruction": "the task in words, answered by the reset service",
+    "instruction": "the task in words, answered by the reset service; empty: the task's own",
     "arms": "names of the left and of the right arm",
     "joint_names": "joints of one arm in vendor order, the gripper last",
     "finger_names": "fingers appended to the joint states",
@@ -60,9 +61,12 @@ _TEXT = {
     "gripper_joint_close": "motor angle that means 0 [rad]",
     "gripper_horn_radius": "of the gripper's linkage [m]",
     "gripper_arm_length": "of the gripper's linkage [m]",
-    "cube_x_range": "where the cube starts, across the table [m]",
-    "cube_y_range": "where the cube starts, away from the operator [m]",
-    "cube_yaw_range": "heading of the cube at the start [rad]",
+    "object_x_range": "where objects start, across the table [m]; none: the task's own",
+    "object_y_range": "where objects start, away from the operator [m]; none: the task's own",
+    "object_yaw_range": "heading of objects at the start [rad]; none: the task's own",
+    "colour_shift": "how far the colours of objects and table stray per seed, 0 to 1",
+    "light_shift": "how far brightness and direction of the lights stray per seed, 0 to 1",
+    "camera_shift": "how far the cameras are displaced per seed [m]",
     "mesh_reduction": "share of the triangles dropped for drawing",
     "image_topics": "one per camera; none: /<camera>/image_raw",
     "state_topics": "one per arm; none: /<arm>/joint_states",
@@ -92,6 +96,9 @@ _RANGES: dict[str, tuple[float, float]] = {
     "state_rate": (1.0, 500.0),
     "camera_rate": (0.1, 500.0),
     "mesh_reduction": (0.0, 0.99),
+    "colour_shift": (0.0, 1.0),
+    "light_shift": (0.0, 1.0),
+    "camera_shift": (0.0, 1.0),
     "command_timeout": (0.001, 10.0),
     "real_time_factor": (0.0, 100.0),
     "pause": (0.0, 10.0),
@@ -131,7 +138,9 @@ def _declare(node: Node, name: str, default: Any) -> Any:
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
     if name.endswith("_topics"):
         default = [""]  # the type of an empty list cannot be told
+    if name.startswith("object_"):
+        default = [math.nan]
     value = node.declare_parameter(name, list(default) if isinstance(default, tuple) else default, descriptor).value
     if isinstance(value, str | int | float):
         return value
-    return [item for item in value if item != ""]
+    return [item for item in value if item != "" and item == item]  # not the stand-ins for an empty list

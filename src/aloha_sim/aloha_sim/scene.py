@@ -11,9 +11,7 @@ import mujoco
 import numpy as np
 
 from aloha_sim.errors import SimError
-
-MJCF = {"transfer_cube": "bimanual_viperx_transfer_cube.xml"}
-"""Task name -> file among the assets of gym-aloha."""
+from aloha_sim.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,18 @@ def build_model(task: str = "transfer_cube", *, mesh_reduction: float = 0.9) -> 
     """Compile the cell of a task.
 
     Args:
-        task: a key of `MJCF`.
+        task: a key of `TASKS`.
         mesh_reduction: share of the triangles to drop from every mesh except the fingers, 0 keeps all.
             A software renderer is bound by vertices: 0.9 draws about twice as fast.
 
     Raises:
         SimError: the task is unknown or gym-aloha is missing.
     """
-    if task not in MJCF:
-        raise SimError(f"task: {task!r} is unknown to the simulator. Use one of: {', '.join(MJCF)}.")
+    if task not in TASKS:
+        raise SimError(f"task: {task!r} is unknown to the simulator. Use one of: {', '.join(TASKS)}.")
     folder = assets()
-    spec = mujoco.MjSpec.from_file(str(folder / MJCF[task]))
+    spec = mujoco.MjSpec.from_file(str(folder / TASKS[task].mjcf))
+    TASKS[task].build(spec)
     _add_cameras(spec)
     if mesh_reduction > 0:
         _decimate(spec, folder, mesh_reduction)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 
 from aloha_sim.errors import SimError
 from aloha_sim.gripper import Gripper, GripperLinkage
-from aloha_sim.scene import MJCF
+from aloha_sim.tasks import TASKS
+from aloha_sim.tasks.base import Region
 
 VENDOR_JOINTS = ("waist", "shoulder", "elbow", "forearm_roll", "wrist_angle", "wrist_rotate", "gripper")
 VENDOR_FINGERS = ("left_finger", "right_finger")
@@ -21,8 +22,8 @@ class CellSettings:
     """Settings of the simulated cell; the defaults are those of the `aloha_sim` contract.
 
     Args:
-        task: a task of `scene.MJCF`.
-        instruction: the task in words.
+        task: a task of `tasks.TASKS`.
+        instruction: the task in words; empty: the task's own.
         arms: names of the left and of the right arm.
         joint_names: of one arm in vendor order, the gripper last.
         finger_names: appended to the joint states.
@@ -34,8 +35,11 @@ class CellSettings:
         gripper_position_open, gripper_position_close: finger positions [m] that read 1 and 0 as a state.
         gripper_joint_open, gripper_joint_close: motor angles [rad] that mean 1 and 0 as an action.
         gripper_horn_radius, gripper_arm_length: of the linkage [m].
-        cube_x_range, cube_y_range: where the cube starts [m], table frame.
-        cube_yaw_range: its heading at the start [rad].
+        object_x_range, object_y_range: where objects start [m], table frame; empty: the task's own.
+        object_yaw_range: their heading at the start [rad]; empty: the task's own.
+        colour_shift: how far the colours of objects and table stray per seed, 0 none to 1 any colour.
+        light_shift: how far brightness and direction of the lights stray per seed, 0 none to 1 wildly.
+        camera_shift: how far the cameras are displaced per seed [m], and turned by a degree per centimetre.
         mesh_reduction: share of triangles dropped for rendering.
 
     Raises:
@@ -43,7 +47,7 @@ class CellSettings:
     """
 
     task: str = "transfer_cube"
-    instruction: str = "transfer the cube to the left arm"
+    instruction: str = ""
     arms: Sequence[str] = ("follower_left", "follower_right")
     joint_names: Sequence[str] = VENDOR_JOINTS
     finger_names: Sequence[str] = VENDOR_FINGERS
@@ -59,14 +63,17 @@ class CellSettings:
     gripper_joint_close: float = -0.6213
     gripper_horn_radius: float = 0.022
     gripper_arm_length: float = 0.036
-    cube_x_range: Sequence[float] = (0.0, 0.2)
-    cube_y_range: Sequence[float] = (0.4, 0.6)
-    cube_yaw_range: Sequence[float] = (0.0, 0.0)
+    object_x_range: Sequence[float] = ()
+    object_y_range: Sequence[float] = ()
+    object_yaw_range: Sequence[float] = ()
+    colour_shift: float = 0.0
+    light_shift: float = 0.0
+    camera_shift: float = 0.0
     mesh_reduction: float = 0.9
 
     def __post_init__(self) -> None:
-        if self.task not in MJCF:
-            raise SimError(f"task: {self.task!r} is unknown to the simulator. Use one of: {', '.join(MJCF)}.")
+        if self.task not in TASKS:
+            raise SimError(f"task: {self.task!r} is unknown to the simulator. Use one of: {', '.join(TASKS)}.")
         if len(self.arms) != 2:
             raise SimError(f"arms: the cell has a left and a right arm, got {list(self.arms)}. Name exactly two.")
         if len(self.joint_names) != 7 or len(self.finger_names) != 2:
@@ -82,15 +89,26 @@ class CellSettings:
                 f"command_rate: {self.command_rate} Hz is no multiple of control_rate {self.control_rate} Hz. "
                 "Use one, for example twice the control rate."
             )
-        for name in ("cube_x_range", "cube_y_range", "cube_yaw_range"):
+        for name in ("object_x_range", "object_y_range", "object_yaw_range"):
             bounds = getattr(self, name)
-            if len(bounds) != 2 or bounds[0] > bounds[1]:
-                raise SimError(f"{name}: needs a lower and an upper bound, got {list(bounds)}.")
+            if len(bounds) != 0 and (len(bounds) != 2 or bounds[0] > bounds[1]):
+                raise SimError(f"{name}: needs a lower and an upper bound, or none, got {list(bounds)}.")
+        for name in ("colour_shift", "light_shift", "camera_shift"):
+            if getattr(self, name) < 0:
+                raise SimError(f"{name}: {getattr(self, name)} is negative. Use 0 to leave the scene as it is.")
+        if not self.instruction:
+            object.__setattr__(self, "instruction", TASKS[self.task].instruction)  # frozen, and not yet born
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of all settings."""
         return tuple(field.name for field in fields(cls))
+
+    @property
+    def region(self) -> Region:
+        """Where objects start."""
+        own = TASKS[self.task].region
+        return Region(self.object_x_range or own.x, self.object_y_range or own.y, self.object_yaw_range or own.yaw)
 
     @property
     def gripper(self) -> Gripper:

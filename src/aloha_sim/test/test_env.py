@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import gymnasium
 import numpy as np
 import pytest
@@ -18,8 +20,8 @@ def test_the_environment_keeps_gymnasiums_rules(environment: gymnasium.Env) -> N
 def test_the_same_seed_and_actions_give_the_same_episode(environment: gymnasium.Env) -> None:
     def play() -> tuple[np.ndarray, dict[str, np.ndarray]]:
         environment.reset(seed=9)
-        for action in environment.unwrapped.expert().actions[:12]:
-            observation, *_ = environment.step(action)
+        for move in itertools.islice(environment.unwrapped.expert(), 12):
+            observation, *_ = environment.step(move.action)
         return observation["proprio"], observation["images"]
 
     (first, images), (second, again) = play(), play()
@@ -77,8 +79,8 @@ def test_an_action_that_is_no_action_is_refused(blind: AlohaEnv, action: np.ndar
 def test_success_ends_an_episode_unless_told_otherwise() -> None:
     environment = AlohaEnv(render=False, mesh_reduction=0.0)
     environment.reset(seed=1)
-    for action in environment.expert().actions:
-        *_, terminated, _, info = environment.step(action)
+    for move in environment.expert():
+        *_, terminated, _, info = environment.step(move.action)
         if terminated:
             break
     assert terminated and info["success"] and info["time"] < 6.0

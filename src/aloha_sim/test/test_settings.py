@@ -16,12 +16,13 @@ from aloha_sim.settings import CellSettings
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"task": "insertion"}, "task: 'insertion' is unknown.*transfer_cube"),
+        ({"task": "juggling"}, "task: 'juggling' is unknown.*transfer_cube, candies_in_bowl"),
         ({"arms": ["one"]}, "arms: .*exactly two"),
         ({"joint_names": ["waist"]}, "joint_names: .*List 7 and 2"),
         ({"start_action": [0.0] * 13}, "start_action: needs 14"),
         ({"command_rate": 40.0}, "command_rate: 40.0 Hz is no multiple"),
-        ({"cube_x_range": [0.2, 0.0]}, "cube_x_range: needs a lower and an upper"),
+        ({"object_x_range": [0.2, 0.0]}, "object_x_range: needs a lower and an upper"),
+        ({"light_shift": -1.0}, "light_shift: -1.0 is negative"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(wrong: dict[str, Any], named: str) -> None:

@@ -41,6 +41,8 @@ class Options:
     """Processes."""
     embodiment: str = "aloha_sim"
     """Contract of a simulated robot: a name or a YAML file."""
+    task: str = ""
+    """Task of the simulated cell, such as transfer_cube or candies_in_bowl; the contract's own when left out."""
     steps: int = 150
     """Longest episode [control steps]."""
     tail: int = 15
@@ -133,7 +135,7 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
     if not seeds:
         return
     workers = min(options.workers, len(seeds))
-    arguments = (options.embodiment, options.diversity, options.steps, options.tail, options.out)
+    arguments = (options.embodiment, options.diversity, options.steps, options.tail, options.task, options.out)
     context = multiprocessing.get_context("spawn")  # a renderer does not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_Worker.start, initargs=arguments) as pool:
         futures: list[Future[tuple[int, bool]]] = [pool.submit(_Worker.run, seed) for seed in seeds]
@@ -153,12 +155,12 @@ class _Worker:
     folder: Path
 
     @classmethod
-    def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, folder: Path) -> None:
+    def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, task: str, folder: Path) -> None:
         for library in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
             os.environ.setdefault(library, "1")  # the processes already fill the cores
         threading.Thread(target=_die_with_parent, daemon=True).start()
         cls.contract = Embodiment.load(embodiment)
-        cls.collector = Collector(cls.contract, diversity, steps, tail)
+        cls.collector = Collector(cls.contract, diversity, steps, tail, task)
         cls.folder = folder
 
     @classmethod

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cosmos_policy_core.data import jpeg
 from cosmos_policy_core.data.episode import Episode
@@ -23,7 +22,6 @@ class Diversity:
     """How demonstrations differ from the plain script.
 
     Labels stay clean whatever is drawn here: the action of a step is what the expert meant, not what noise made of it.
-    The cube's ranges are 1 cm wider than the task's, and one region is sampled more often, because policies fail there.
     """
 
     noise: float = 0.015  # standard deviation of the joint noise while executing [rad]
@@ -34,10 +32,22 @@ class Diversity:
     pause_share: float = 0.5  # of the episodes pause, unrecorded, as a robot does whose planner thinks
     pauses: float = 2.0  # expected pauses at random steps of such an episode; chunk seams pause as well
     pause_range: tuple[float, float] = (0.2, 1.0)  # [s]
-    edge_share: float = 0.25  # of the cubes start in the edge region
-    x_range: tuple[float, float] = (-0.01, 0.21)  # [m]
-    y_range: tuple[float, float] = (0.39, 0.61)  # [m]
-    edge_y_range: tuple[float, float] = (0.55, 0.61)  # [m]
+    variety: float = 1.0  # of the expert's choices, hesitations and misses, in tasks that leave a choice
+    edge_share: float = 0.25  # of the scenes start in the edge region, in tasks that have one
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where objects start [m]: everywhere, and at the edge."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+    edge_y: tuple[float, float]
+
+
+REGIONS = {"transfer_cube": Regions((-0.01, 0.21), (0.39, 0.61), (0.55, 0.61))}
+"""Tasks whose demonstrations start 1 cm beyond the task's own range, and more often where policies fail.
+The others start where the task says."""
 
 
 @dataclass(frozen=True)
@@ -81,53 +91,56 @@ def check_seeds(seeds: range) -> None:
 
 
 class Collector:
-    """Records expert episodes in the simulated cell of a contract; holds two cells, one per cube region.
+    """Records expert episodes in the simulated cell of a contract; holds a cell per region.
 
     Args:
         contract: of a simulated robot.
         diversity: what to draw per episode.
         steps: longest episode [control steps].
         tail: steps recorded after the first success.
+        task: of the cell; the contract's own when empty.
 
     Raises:
         SimulatorError: when the cell cannot be made.
     """
 
-    def __init__(self, contract: Embodiment, diversity: Diversity, steps: int = 150, tail: int = 15) -> None:
+    def __init__(
+        self, contract: Embodiment, diversity: Diversity, steps: int = 150, tail: int = 15, task: str = ""
+    ) -> None:
         self._contract, self._diversity = contract, diversity
         self._steps, self._tail = steps, tail
         self._quality = contract.images.jpeg_quality or 95
-        self._cells = {
-            edge: make_cell(
-                contract,
-                terminate_on_success=False,
-                max_episode_steps=steps,
-                cube_x_range=diversity.x_range,
-                cube_y_range=diversity.edge_y_range if edge else diversity.y_range,
-            )
-            for edge in (False, True)
-        }
+        self._cell = self._make(task)
+        regions = REGIONS.get(self._cell.unwrapped.cell.settings.task)
+        self._edge_cell = self._cell
+        if regions is not None:
+            self._cell.close()
+            self._cell = self._make(task, object_x_range=regions.x, object_y_range=regions.y)
+            self._edge_cell = self._make(task, object_x_range=regions.x, object_y_range=regions.edge_y)
+
+    def _make(self, task: str, **ranges: tuple[float, float]) -> Any:
+        return make_cell(self._contract, task, terminate_on_success=False, max_episode_steps=self._steps, **ranges)
 
     def record(self, seed: int) -> Episode:
         """Record one episode; a failure of the expert is an episode too, marked as such."""
         recipe = Recipe.draw(seed, self._diversity)
-        cell = self._cells[recipe.edge]
+        cell = self._edge_cell if recipe.edge else self._cell
         observation, info = cell.reset(seed=seed)
-        demonstration = cell.unwrapped.expert((seed, 1), self._options(cell, recipe))
-        pauses = self._pauses(recipe, demonstration.holds)
+        seams = self._seam_pauses(recipe)
         actions, proprio = [], []
         jpegs: dict[str, list[bytes]] = {name: [] for name in self._contract.camera_names}
         succeeded_at: int | None = None
-        for step in range(len(demonstration.actions)):
+        for step, move in enumerate(cell.unwrapped.expert((seed, 1), self._options(cell, recipe))):
             if succeeded_at is not None and step > succeeded_at + self._tail:
                 break
-            if pauses[step] > 0:
-                observation = cell.unwrapped.hold(float(pauses[step]))
-            actions.append(demonstration.actions[step])
+            pause = seams.get(step, move.pause)
+            if pause > 0:
+                observation = cell.unwrapped.hold(pause)
+            actions.append(move.action)
             proprio.append(observation["proprio"])
             for name, frames in jpegs.items():
                 frames.append(jpeg.encode(observation["images"][name], self._quality))
-            observation, _, _, _, info = cell.step(demonstration.executed[step])
+            observation, _, _, _, info = cell.step(move.executed)
             if info["success"] and succeeded_at is None:
                 succeeded_at = step
         return Episode(
@@ -136,15 +149,15 @@ class Collector:
             jpegs=jpegs,
             instruction=cell.unwrapped.cell.settings.instruction,
             success=succeeded_at is not None,
-            success_score=float(succeeded_at is not None),
+            success_score=float(info["success_score"]),
             seed=seed,
             extra=_extra(recipe, info),
         )
 
     def close(self) -> None:
-        """Free both cells."""
-        for cell in self._cells.values():
-            cell.close()
+        """Free the cells."""
+        self._cell.close()
+        self._edge_cell.close()
 
     def _options(self, cell: Any, recipe: Recipe) -> Any:
         """Fill in the cell's own options class; core knows the simulator only through the contract's id."""
@@ -156,20 +169,25 @@ class Collector:
             noise_memory=self._diversity.noise_memory,
             holds=recipe.pauses,
             hold_range=self._diversity.pause_range,
+            variety=self._diversity.variety,
         )
 
-    def _pauses(self, recipe: Recipe, drawn: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add pauses where a planner would think: between two chunks."""
-        pauses = np.array(drawn)
-        if recipe.pauses > 0:
-            rng = np.random.default_rng((recipe.seed, 2))
-            seams = slice(self._contract.executed_steps, None, self._contract.executed_steps)
-            pauses[seams] = rng.uniform(*self._diversity.pause_range, len(pauses[seams]))
-        return pauses
+    def _seam_pauses(self, recipe: Recipe) -> dict[int, float]:
+        """Pauses where a planner would think, between two chunks: step -> [s]."""
+        if recipe.pauses <= 0:
+            return {}
+        rng = np.random.default_rng((recipe.seed, 2))
+        executed = self._contract.executed_steps
+        steps = range(executed, self._steps, executed)
+        return dict(zip(steps, rng.uniform(*self._diversity.pause_range, len(steps)).tolist(), strict=True))
 
 
-def make_cell(contract: Embodiment, **changes: Any) -> Any:
-    """Make the simulated cell of a contract as a gymnasium environment; `changes` override its settings.
+def make_cell(contract: Embodiment, task: str = "", **changes: Any) -> Any:
+    """Make the simulated cell of a contract as a gymnasium environment.
+
+    Args:
+        task: `some_task`, served by the environment `SomeTask-v0` beside the contract's own; empty: the contract's own.
+        changes: override the cell's settings.
 
     Raises:
         ContractError: the contract has no simulation.
@@ -177,18 +195,21 @@ def make_cell(contract: Embodiment, **changes: Any) -> Any:
     """
     settings = contract.sim_settings() | changes
     assert contract.simulation is not None
+    environment = contract.simulation.environment
+    if task:
+        environment = f"{environment.rpartition('/')[0]}/{task.title().replace('_', '')}-v0"
     try:
         import gymnasium
 
-        return gymnasium.make(contract.simulation.environment, disable_env_checker=True, **settings)
+        return gymnasium.make(environment, disable_env_checker=True, **settings)
     except ImportError as error:
         raise SimulatorError(
-            f"{contract.source}: simulation.environment: '{contract.simulation.environment}' cannot be imported "
+            f"{contract.source}: simulation.environment: '{environment}' cannot be imported "
             f"({error}). "
             f"Run `make setup`, or install gymnasium and the simulator's package."
         ) from None
     except Exception as error:
-        raise SimulatorError(f"{contract.simulation.environment} could not be started: {error}") from error
+        raise SimulatorError(f"{environment} could not be started: {error}") from error
 
 
 def _extra(recipe: Recipe, info: dict[str, Any]) -> dict[str, str | bool | int | float]:

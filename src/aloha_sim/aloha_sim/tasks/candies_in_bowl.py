@@ -1,0 +1,268 @@
+"""Two candies go into a bowl: either arm, either order, and a script that errs like a person in a hurry."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import mujoco
+import numpy as np
+
+from aloha_sim.kinematics import Pose, turned
+from aloha_sim.tasks.base import (
+    CLOSED,
+    LEFT,
+    OPEN,
+    RIGHT,
+    STROKE,
+    ExpertOptions,
+    Judgement,
+    Leg,
+    Region,
+    Script,
+    Stage,
+    Waypoint,
+    finger_ids,
+    touching,
+    upright,
+)
+
+CANDY = 0.019
+"""[m] Half the edge of a candy."""
+
+COLOURS = {"red_candy": (1.0, 0.05, 0.05, 1.0), "green_candy": (0.05, 0.9, 0.15, 1.0)}
+
+BOWL = np.array([0.0, 0.64])
+HALF, WALL, RIM = 0.075, 0.005, 0.03
+"""[m] Of the bowl: centre in the table frame, half its inner width, half its wall's thickness, height of the rim."""
+
+APART = 0.10
+"""[m] Smallest distance of the candies: room for an open hand."""
+
+SHARED = 0.07
+"""[m] Candies nearer to the middle than this are within reach of both arms."""
+
+ABOVE, GRASP, CARRY = 0.12, 0.022, 0.13
+"""[m] Tool heights over the table: before the descent, at the candy's middle, over the bowl."""
+
+LIFTED = 0.045
+"""[m] A candy whose middle is higher than this has left the table."""
+
+STACKED = 0.075
+"""[m] A candy over the bowl whose middle is lower than this lies in it, on the floor or on the other candy."""
+
+PITCH = math.radians(70)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the script errs; probabilities per candy (miss: per attempt), durations in control steps."""
+
+    hesitate: float = 0.35
+    miss: float = 0.3
+    miss_again: float = 0.1
+    miss_by: tuple[float, float] = (0.045, 0.06)
+    grasp_spread: float = 0.004
+    idle: tuple[float, float] = (0.0, 12.0)
+    tempo: tuple[float, float] = (0.92, 1.12)
+
+
+class CandiesInBowl:
+    """Success: both candies lie in the bowl and no finger touches them."""
+
+    instruction = "put candies in bowl"
+    mjcf = "bimanual_viperx_transfer_cube.xml"
+    objects: Mapping[str, str] = {name: f"{name}_joint" for name in COLOURS}
+    region = Region((-0.18, 0.18), (0.36, 0.5))
+    stages = ("none lifted", "one lifted", "one in the bowl", "one in the bowl, one lifted", "all in the bowl")
+    max_steps = 250
+    coloured = tuple(COLOURS)
+
+    def build(self, spec: mujoco.MjSpec) -> None:
+        """Take the cube out, put candies and a bowl in."""
+        for key in list(spec.keys):
+            spec.delete(key)  # it counts the cube's coordinates
+        spec.delete(spec.body("box"))
+        for name, colour in COLOURS.items():
+            body = spec.worldbody.add_body(name=name, pos=[0, 0.4, 0.05])
+            joint = body.add_joint(name=self.objects[name], type=mujoco.mjtJoint.mjJNT_FREE)
+            joint.frictionloss = 0.01  # without it a free body never comes to rest
+            body.mass, body.inertia, body.explicitinertial = 0.05, [0.002] * 3, True  # as the published cube
+            body.ipos, body.iquat = [0, 0, 0], [1, 0, 0, 0]  # else the centre of mass is the body's place in the world
+            body.add_geom(
+                name=name,
+                type=mujoco.mjtGeom.mjGEOM_BOX,
+                size=[CANDY] * 3,
+                rgba=colour,
+                condim=4,
+                friction=[1, 0.005, 0.0001],
+                solimp=[2, 1, 0.01, 0.5, 2],
+                solref=[0.01, 1],
+            )
+        _add_bowl(spec)
+
+    def place(self, seed: int, region: Region) -> Mapping[str, np.ndarray]:
+        """Draw two places that leave room for a hand between them."""
+        rng = np.random.default_rng(seed)
+        low, high = np.transpose([region.x, region.y])
+        first = second = rng.uniform(low, high)
+        while np.linalg.norm(second - first) < min(APART, 0.9 * float(np.linalg.norm(high - low))):
+            first, second = rng.uniform(low, high), rng.uniform(low, high)
+        yaws = rng.uniform(region.yaw[0], region.yaw[1], 2)
+        starts = (upright(xy[0], xy[1], CANDY + 0.002, yaw) for xy, yaw in zip((first, second), yaws, strict=True))
+        return dict(zip(self.objects, starts, strict=True))
+
+    def judge(self, model: mujoco.MjModel) -> Callable[[mujoco.MjData], Judgement]:
+        """Count candies in the bowl and off the table."""
+        candies = [int(model.geom(name).id) for name in COLOURS]
+        fingers = {finger for arm in finger_ids(model) for finger in arm}
+
+        def judge(data: mujoco.MjData) -> Judgement:
+            positions = data.geom_xpos[candies]
+            within = (np.abs(positions[:, :2] - BOWL) < HALF).all(axis=1) & (positions[:, 2] < STACKED)
+            inside = [bool(w) and fingers.isdisjoint(touching(data, c)) for w, c in zip(within, candies, strict=True)]
+            lifted = any(z > LIFTED and not done for z, done in zip(positions[:, 2], inside, strict=True))
+            count = sum(inside)
+            stage = 4 if count == len(candies) else 2 * count + lifted
+            return Judgement(stage, count == len(candies), count / len(candies))
+
+        return judge
+
+    def scripts(self, stage: Stage, options: ExpertOptions, rng: np.random.Generator) -> tuple[Script, Script]:
+        """Share the candies between the arms, in some order."""
+        work = _Work(stage, options, rng, _share(stage, list(self.objects), rng if options.variety > 0 else None))
+        return work.arm(LEFT), work.arm(RIGHT)
+
+
+def _add_bowl(spec: mujoco.MjSpec) -> None:
+    body = spec.worldbody.add_body(name="bowl", pos=[*BOWL, 0])
+    walls = [((0.0, 0.0, 0.002), (HALF, HALF, 0.002))]
+    for sign in (-1, 1):
+        walls.append(((sign * (HALF + WALL), 0.0, RIM / 2), (WALL, HALF + 2 * WALL, RIM / 2)))
+        walls.append(((0.0, sign * (HALF + WALL), RIM / 2), (HALF, WALL, RIM / 2)))
+    for index, (position, size) in enumerate(walls):
+        body.add_geom(
+            name=f"bowl_{index}",
+            type=mujoco.mjtGeom.mjGEOM_BOX,
+            pos=position,
+            size=size,
+            rgba=(0.75, 0.78, 0.85, 1.0) if index else (0.55, 0.58, 0.65, 1.0),
+        )
+
+
+def _share(stage: Stage, candies: list[str], rng: np.random.Generator | None) -> list[tuple[str, int]]:
+    """Choose who takes which candy, in which order, such that the arms never cross."""
+    x = {name: float(stage.object_pose(name)[0]) for name in candies}
+    order = [candies[i] for i in (rng.permutation(len(candies)) if rng else range(len(candies)))]
+
+    def choose(name: str) -> int:
+        if rng is None or abs(x[name]) > SHARED:
+            return LEFT if x[name] < 0 else RIGHT
+        return int(rng.integers(2))
+
+    jobs = [(name, choose(name)) for name in order]
+    lefts = [x[name] for name, arm in jobs if arm == LEFT]
+    rights = [x[name] for name, arm in jobs if arm == RIGHT]
+    if lefts and rights and max(lefts) > min(rights):
+        jobs = [(name, jobs[0][1]) for name in order]
+    return jobs
+
+
+@dataclass
+class _Work:
+    """The jobs of both arms; one candy after the other, an arm starting when the one before has lifted its candy."""
+
+    stage: Stage
+    options: ExpertOptions
+    rng: np.random.Generator
+    jobs: list[tuple[str, int]]
+    habits: Habits = field(default_factory=Habits)
+    lifted: int = 0
+    dropped: int = 0
+
+    def arm(self, arm: int) -> Iterator[Leg]:
+        """Write the legs of one arm."""
+        home = self.stage.tool(arm)
+        for number, (candy, whose) in enumerate(self.jobs):
+            if whose != arm:
+                continue
+            while self.lifted < number:
+                yield self._wait(arm)
+            yield from self._pick(arm, number, candy)
+            while self.dropped < number:
+                yield self._wait(arm)
+            yield from self._drop(arm, number)
+            if number + 1 < len(self.jobs) and self.jobs[number + 1][1] != arm:
+                yield [Waypoint(30, home, OPEN, swing=True)]
+
+    def _pick(self, arm: int, number: int, candy: str) -> Iterator[Leg]:
+        pace = self._pace()
+        idle = self._uniform(self.habits.idle)
+        if idle >= 1:
+            yield self._wait(arm, steps=idle)
+        if self._chance(self.habits.hesitate):
+            yield self._hesitation(arm, candy, pace)
+        attempt = 0
+        while True:
+            x, y = self._aim(arm, candy, attempt)
+            above, down = self._pose(arm, x, y, ABOVE), self._pose(arm, x, y, GRASP)
+            reach = 30 if attempt == 0 else 12
+            yield [
+                Waypoint(reach * pace, above, OPEN, swing=attempt == 0),
+                Waypoint((reach + 12) * pace, down, OPEN),
+                Waypoint((reach + 12) * pace + STROKE, down, CLOSED),
+                Waypoint((reach + 20) * pace + STROKE, above, CLOSED),
+            ]
+            if self.stage.object_pose(candy)[2] > LIFTED or attempt >= 4:
+                break
+            attempt += 1
+            yield [Waypoint(STROKE, above, OPEN)]
+        self.lifted = max(self.lifted, number + 1)
+
+    def _drop(self, arm: int, number: int) -> Iterator[Leg]:
+        pace = self._pace()
+        spread = self.rng.normal(0, 0.01, 2) if self.options.variety > 0 else np.zeros(2)
+        side = 0.02 * (-1 if arm == LEFT else 1)
+        over = self._pose(arm, BOWL[0] + side + spread[0], BOWL[1] + spread[1], CARRY)
+        yield [Waypoint(28 * pace, over, CLOSED, swing=True), Waypoint(28 * pace + 7, over, 0.7 * OPEN)]
+        self.dropped = max(self.dropped, number + 1)
+
+    def _hesitation(self, arm: int, candy: str, pace: float) -> Leg:
+        """Go for another place first, stop short of it, think again."""
+        others = [name for name, _ in self.jobs if name != candy and self.stage.object_pose(name)[1] < BOWL[1] - HALF]
+        wanted = self.stage.object_pose(others[0] if others else candy)[:2].copy()
+        wanted[0] = np.clip(wanted[0], *((-0.2, SHARED) if arm == LEFT else (-SHARED, 0.2)))
+        if not others or np.linalg.norm(wanted - self.stage.object_pose(candy)[:2]) < 0.06:
+            wanted = self.stage.object_pose(candy)[:2] + np.array([0.0, 0.09])
+        there = self._pose(arm, wanted[0], wanted[1], 0.16)
+        return [Waypoint(26 * pace, there, OPEN, swing=True), Waypoint(26 * pace + self._uniform((3, 9)), there, OPEN)]
+
+    def _aim(self, arm: int, candy: str, attempt: int) -> np.ndarray:
+        """Where the hand closes: at the candy, or clearly short of it."""
+        habits = self.habits
+        target = self.stage.object_pose(candy)[:2] + np.asarray(self.options.grasp_shift)
+        if self.options.variety <= 0:
+            return target
+        target = target + self.rng.normal(0, habits.grasp_spread, 2)
+        if self._chance(habits.miss if attempt == 0 else habits.miss_again):
+            base = np.array([-0.469 if arm == LEFT else 0.469, 0.5])
+            radial = (target - base) / np.linalg.norm(target - base)
+            target = target - radial * self._uniform(habits.miss_by)
+        return target
+
+    def _wait(self, arm: int, steps: float = 1.0) -> Leg:
+        return [Waypoint(steps, self.stage.tool(arm), self.stage.gripper(arm))]
+
+    def _pose(self, arm: int, x: float, y: float, z: float) -> Pose:
+        pitch = PITCH if self.options.pitch is None else self.options.pitch
+        return Pose(np.array([x, y, z]), turned(("z", 0.0 if arm == LEFT else math.pi), ("y", pitch)))
+
+    def _pace(self) -> float:
+        return 1 / self._uniform(self.habits.tempo, otherwise=1.0)
+
+    def _uniform(self, bounds: tuple[float, float], otherwise: float = 0.0) -> float:
+        return float(self.rng.uniform(*bounds)) if self.options.variety > 0 else otherwise
+
+    def _chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability * self.options.variety)
