@@ -31,12 +31,19 @@ from published_files import (
 from safetensors.torch import load_file
 
 from cosmos_policy_core import cli
+from cosmos_policy_core.data.statistics import FILE_NAME
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError, StatisticsError
 from cosmos_policy_core.model.checkpoint import MODEL_FILE, TOKENIZER_FILE, save_policy
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.nvidia.files import is_published, locate
-from cosmos_policy_core.model.nvidia.importing import import_folder, load_published, published_config, read_published
+from cosmos_policy_core.model.nvidia.importing import (
+    import_folder,
+    load_published,
+    published_config,
+    published_contract,
+    read_published,
+)
 from cosmos_policy_core.model.nvidia.reading import read_instructions, read_weights
 from cosmos_policy_core.model.nvidia.report import compare
 from cosmos_policy_core.model.observation import Observation
@@ -167,7 +174,22 @@ def test_policy_and_planning_model_differ_in_what_their_value_sees(source: Path,
     (source / WEIGHTS).rename(source / name)
     config = published_config(Embodiment.load("aloha"), locate(source))
     assert config.value_input == value_input
-    assert config.model_copy(update={"value_input": "future"}) == PolicyConfig()
+    assert config.gamma == 0.998
+    assert config.model_copy(update={"value_input": "future", "gamma": None}) == PolicyConfig()
+
+
+@pytest.mark.parametrize(("name", "quality"), [("aloha", None), ("libero", 95), ("robocasa", 95)])
+def test_a_checkpoint_prepares_images_as_its_training_did(source: Path, name: str, quality: int | None) -> None:
+    (source / STATISTICS).rename(source / f"{name}_{FILE_NAME}")
+    robot = Embodiment.load(name)
+    of_checkpoint = published_contract(robot, locate(source))
+    assert of_checkpoint.images.jpeg_quality == quality
+    assert of_checkpoint.differences(robot) == []  # the robot may record as it likes
+
+
+def test_start_weights_take_the_robot_s_way_with_images(source: Path) -> None:
+    robot = Embodiment.load("aloha")
+    assert published_contract(robot, locate(source, base=True)).images.jpeg_quality == robot.images.jpeg_quality == 95
 
 
 def test_a_planning_model_takes_statistics_and_instructions_of_the_policy_beside_it(source: Path) -> None:

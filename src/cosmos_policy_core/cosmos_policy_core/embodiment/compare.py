@@ -43,6 +43,8 @@ def meaning(contract: Embodiment) -> dict[str, Any]:
     for index, camera in enumerate(contract.cameras):
         flat[f"cameras[{index}].role"] = camera.role
     flat.update({f"images.{name}": value for name, value in contract.images.model_dump().items()})
+    # Every checkpoint compresses live images as its own training images were: the robot's habit doesn't matter to it.
+    del flat["images.jpeg_quality"]
     return flat
 
 

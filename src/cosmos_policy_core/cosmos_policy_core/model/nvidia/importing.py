@@ -33,6 +33,10 @@ from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.transformer import DiffusionTransformer
 from cosmos_policy_core.model.untrained import statistics_of_limits
 
+# JPEG round trip of the published evaluations. ALOHA's client sends images as they are; LIBERO and RoboCasa compress
+# theirs (method notes 1.3). The checkpoint keeps its own habit, whatever the robot's recordings do.
+PUBLISHED_JPEG = {"aloha": None, "libero": 95, "robocasa": 95}
+
 # Denoising steps of the published evaluations; ALOHA's are the defaults.
 PUBLISHED_STEPS = {"libero": StepsConfig(action=5), "robocasa": StepsConfig(action=5)}
 PUBLISHED_GAMMA = {"libero": 0.99, "robocasa": 0.99, "aloha": 0.998}
@@ -65,6 +69,15 @@ def published_config(contract: Embodiment, files: PublishedFiles) -> PolicyConfi
     )
 
 
+def published_contract(contract: Embodiment, files: PublishedFiles) -> Embodiment:
+    """Prepare live images as the checkpoint's training images were; start weights will learn the robot's way."""
+    name = files.embodiment() or contract.name
+    if files.statistics is None or name not in PUBLISHED_JPEG:
+        return contract
+    images = contract.images.model_copy(update={"jpeg_quality": PUBLISHED_JPEG[name]})
+    return contract.model_copy(update={"images": images})
+
+
 def read_published(
     files: PublishedFiles,
     contract: Embodiment,
@@ -81,6 +94,7 @@ def read_published(
         CheckpointError, StatisticsError: what is wrong, in which file, and the remedy.
     """
     config = config or published_config(contract, files)
+    contract = published_contract(contract, files)
     with torch.device("meta"):
         network, tokenizer = DiffusionTransformer(config.transformer), build_tokenizer(config)
     assert isinstance(tokenizer, torch.nn.Module)
