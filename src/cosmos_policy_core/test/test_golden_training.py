@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from golden_cases import Case, cases, close, layout, network
 
 from cosmos_policy_core.model.denoise import Condition, network_input
 from cosmos_policy_core.model.diffusion import loss_weight
+from cosmos_policy_core.training.measures import describe
 from cosmos_policy_core.training.objective import (
     POLICY,
     VALUE,
@@ -20,8 +22,9 @@ from cosmos_policy_core.training.objective import (
     ObjectiveConfig,
     compute_loss,
     condition_masks,
-    describe,
+    divisor,
     inject_all,
+    silent_loss,
 )
 from cosmos_policy_core.training.schedule import Cycle, learning_rate_factor
 
@@ -133,13 +136,40 @@ def test_logged_components_match_the_reference(case: Case) -> None:
     variant = case.config["variants"][0]
     with torch.no_grad():
         loss, _ = loss_of(case, variant, gradients=False)
-    order = layout(case)
-    logged = describe(loss, batch_of(case).kind, order)
-    assert logged
-    for name, value in logged.items():
-        expected = case.names(f"out_{variant['name']}_log_{name}")
-        if expected and "image" not in name:  # images are logged together here, per camera there
-            assert value == pytest.approx(float(case[expected[0]]), rel=2e-5, abs=2e-5), name
+    roles = ("wrist", "primary") if layout(case).cameras == 2 else ("wrist", "primary", "secondary")
+    logged = describe(loss, batch_of(case).kind, roles)
+    prefix = f"out_{variant['name']}_log_"
+    for key in case.names(prefix):
+        assert logged[key.removeprefix(prefix)] == pytest.approx(float(case[key]), rel=2e-5, abs=2e-5), key
+
+
+@cases("train_loss")
+def test_a_batch_in_parts_adds_up_to_the_whole(case: Case) -> None:
+    order, net = layout(case), network(case)
+    batch, sigma, noise = batch_of(case), case.tensor("in_sigma")[:, 0], case.tensor("in_epsilon")
+    for reduce in ("mean", "sum", "predicted"):
+        config = ObjectiveConfig(value_input="future", reduce=reduce, action_weight=3.0)  # type: ignore[arg-type]
+        whole = divisor(batch.kind, order, config, batch.latents.shape[1])
+        parts = torch.zeros(())
+        with torch.no_grad():
+            for rows in (slice(0, 1), slice(1, None)):
+                part = Batch(**{field.name: getattr(batch, field.name)[rows] for field in fields(batch)})
+                parts += compute_loss(net, part, sigma[rows], noise[rows], order, config, whole=whole).total
+            together = compute_loss(net, batch, sigma, noise, order, config).total
+        close(parts, together.numpy(), **LOSS)
+
+
+@cases("train_loss")
+def test_a_silent_network_loses_what_one_with_zero_outputs_does(case: Case) -> None:
+    order, net = layout(case), copy.deepcopy(network(case))
+    with torch.no_grad():
+        net.final_layer.linear.weight.zero_()
+    batch, sigma, noise = batch_of(case), case.tensor("in_sigma")[:, 0], case.tensor("in_epsilon")
+    for hidden in ("denoised", "noise"):
+        config = ObjectiveConfig(value_input="future", hidden_frames=hidden)  # type: ignore[arg-type]
+        with torch.no_grad():
+            zero = compute_loss(net, batch, sigma, noise, order, config).total
+        close(silent_loss(batch, sigma, noise, order, config), zero.numpy(), **LOSS)
 
 
 @cases("lr")

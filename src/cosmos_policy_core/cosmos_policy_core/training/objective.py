@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -14,7 +13,7 @@ from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model import latents as frames
 from cosmos_policy_core.model.config import HiddenFrames
 from cosmos_policy_core.model.denoise import Condition, over_frames, predict_clean
-from cosmos_policy_core.model.diffusion import Prediction, loss_weight
+from cosmos_policy_core.model.diffusion import Prediction, loss_weight, rectified_flow
 from cosmos_policy_core.model.layout import LatentLayout, Query
 from cosmos_policy_core.model.transformer import DiffusionTransformer
 
@@ -150,6 +149,17 @@ def _allowed_frames(layout: LatentLayout, config: ObjectiveConfig, device: torch
     return allowed
 
 
+def divisor(kind: Tensor, layout: LatentLayout, config: ObjectiveConfig, channels: int) -> float:
+    """What the weighted squared errors of samples of these kinds are divided by.
+
+    A batch in parts, on several processes or one after the other, is divided by the divisor of the whole.
+    """
+    if config.reduce == "predicted":
+        return float(frame_weights(kind, condition_masks(kind, layout, config), layout, config).sum())
+    elements = len(kind) * layout.frames
+    return elements / channels if config.reduce == "sum" else elements
+
+
 def compute_loss(
     network: DiffusionTransformer,
     batch: Batch,
@@ -158,52 +168,59 @@ def compute_loss(
     layout: LatentLayout,
     config: ObjectiveConfig,
     prediction: Prediction = "v",
+    whole: float | None = None,
 ) -> Loss:
     """Weighted squared error of the clean-sequence prediction.
 
     Args:
         sigma: (B,) one noise level per sample, shared by its frames.
         noise: (B, C, T, H, W) standard normal.
+        whole: divisor of the whole batch where this is a part of one; this batch's own by default.
     """
+    target, noisy, condition = _noised(batch, sigma, noise, layout, config)
+    x0 = predict_clean(network, noisy, sigma, condition, prediction)
+    return _loss(x0, target, batch.kind, sigma, layout, config, whole)
+
+
+def silent_loss(
+    batch: Batch,
+    sigma: Tensor,
+    noise: Tensor,
+    layout: LatentLayout,
+    config: ObjectiveConfig,
+    prediction: Prediction = "v",
+    whole: float | None = None,
+) -> Tensor:
+    """Loss of a network whose output is zero everywhere, as fresh weights' is: what any trained one must beat."""
+    target, noisy, condition = _noised(batch, sigma, noise, layout, config)
+    skip = rectified_flow(sigma, prediction).skip[:, None, None, None, None]
+    given = over_frames(condition.mask)
+    return _loss(target * given + skip * noisy * (1 - given), target, batch.kind, sigma, layout, config, whole).total
+
+
+def _noised(
+    batch: Batch, sigma: Tensor, noise: Tensor, layout: LatentLayout, config: ObjectiveConfig
+) -> tuple[Tensor, Tensor, Condition]:
+    """Clean sequences, noisy ones, and what is known of them."""
     target = inject_all(batch.latents, layout, batch)
     masks = condition_masks(batch.kind, layout, config)
     hidden = hidden_masks(batch.kind, layout, config)
     signal = target if hidden is None else target * (1 - over_frames(hidden))
     noisy = signal + sigma[:, None, None, None, None] * noise
-    condition = Condition(target, masks, batch.text, hidden=hidden)
-    x0 = predict_clean(network, noisy, sigma, condition, prediction)
+    return target, noisy, Condition(target, masks, batch.text, hidden=hidden)
+
+
+def _loss(
+    x0: Tensor,
+    target: Tensor,
+    kind: Tensor,
+    sigma: Tensor,
+    layout: LatentLayout,
+    config: ObjectiveConfig,
+    whole: float | None,
+) -> Loss:
     squared = (target - x0).square().mean(dim=(1, 3, 4)) * loss_weight(sigma)[:, None]
-    weights = frame_weights(batch.kind, masks, layout, config)
-    weighted = squared * weights
-    if config.reduce == "predicted":
-        total = weighted.sum() / weights.sum()
-    else:
-        total = weighted.mean() * (target.shape[1] if config.reduce == "sum" else 1)
-    return Loss(total * config.scale, squared, weights, x0, target)
-
-
-def describe(loss: Loss, kind: Tensor, layout: LatentLayout) -> Mapping[str, float]:
-    """Latent L1 per sample kind and modality, named as the paper's training curves.
-
-    Keys such as `demo_sample_action_l1_loss`; a kind that is absent from the batch is left out.
-    """
-    error = (loss.target - loss.x0).detach().abs().mean(dim=(1, 3, 4))
-    future_images = list(layout.future_images)
-    parts = {
-        "action": [layout.action],
-        "future_proprio": [layout.future_proprio],
-        "future_image": future_images,
-        "value": [layout.value],
-    }
-    named = (
-        (POLICY, "demo_sample", ("action", "future_proprio", "future_image", "value")),
-        (WORLD, "world_model_sample", ("future_proprio", "future_image", "value")),
-        (VALUE, "value_function_sample", ("value",)),
-    )
-    out = {}
-    for number, name, modalities in named:
-        chosen = error[kind == number]
-        if len(chosen):
-            for modality in modalities:
-                out[f"{name}_{modality}_l1_loss"] = chosen[:, parts[modality]].mean().item()
-    return out
+    weights = frame_weights(kind, condition_masks(kind, layout, config), layout, config)
+    if whole is None:
+        whole = divisor(kind, layout, config, target.shape[1])
+    return Loss((squared * weights).sum() / whole * config.scale, squared, weights, x0, target)

@@ -19,8 +19,9 @@ from cosmos_policy_core.model.diffusion import NoiseDistribution
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.training import validation
 from cosmos_policy_core.training.encoded import EncodedEpisode
+from cosmos_policy_core.training.measures import describe
 from cosmos_policy_core.training.mixture import Mixture
-from cosmos_policy_core.training.objective import ObjectiveConfig, compute_loss, describe
+from cosmos_policy_core.training.objective import ObjectiveConfig, compute_loss
 
 STATE_FILE = "training_state.pt"
 CURVES_FILE = "curves.csv"
@@ -77,6 +78,7 @@ class Trainer:
             fused=True,
         )
         self.step = 0
+        self._roles = [camera.role for camera in policy.contract.cameras]
 
     def run(self, save_every: float = 120.0, validate_every: int = 1000, log_every: int = 50) -> None:
         """Train to the last step; saves state every `save_every` seconds and at the end, then exports the folder."""
@@ -124,7 +126,7 @@ class Trainer:
         self.adam.step()
         self._update_average()
         self.step += 1
-        return {"loss": loss.total.item(), "grad_norm": norm.item(), **describe(loss, batch.kind, config.layout)}
+        return {"loss": loss.total.item(), "grad_norm": norm.item(), **describe(loss, batch.kind, self._roles)}
 
     @torch.no_grad()
     def _update_average(self) -> None:
