@@ -8,6 +8,7 @@ DATA = ["h5py", "av", "rosbags"]
 TRAINING = ["matplotlib", "scipy"]
 SIM = ["gymnasium"]
 TWO_B = ["diffusers", "huggingface_hub"]
+T5 = ["transformers", "sentencepiece"]  # only `embed-instructions` needs them, once per instruction; not part of "all"
 
 setup(
     name=NAME,
@@ -27,7 +28,7 @@ setup(
         "PyYAML",
         "rich",
         "safetensors",
-        "torch>=2.4",
+        "torch>=2.6",
         "tyro",
     ],
     extras_require={
@@ -35,6 +36,7 @@ setup(
         "training": TRAINING,
         "sim": SIM,
         "2b": TWO_B,
+        "t5": T5,
         "all": DATA + TRAINING + SIM + TWO_B,
     },
     zip_safe=False,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 from pathlib import Path
 
 import pytest
 import torch
 from foreign_files import small, write_rollout
+from policies import INSTRUCTION, tiny_policy
 from rich.console import Console
 
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.commands.embed_instructions import add, existing
-from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.errors import ConfigurationError, InstructionError
+from cosmos_policy_core.model.checkpoint import save_policy
+from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.model.text import TextEmbeddings
 
 INSTALLED = importlib.util.find_spec("transformers") is not None
@@ -50,6 +54,23 @@ def test_known_instructions_need_no_model(tmp_path: Path, capsys: pytest.Capture
     words = ["--out", tmp_path / "checkpoint", "--data", tmp_path / "data", "--embodiment", contract]
     assert main(["embed-instructions", *map(str, words), "--model", "/nowhere"]) == 0
     assert "0 instructions embedded, 1 known" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_command_that_an_unknown_instruction_names_makes_it_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_policy(tiny_policy(), tmp_path / "checkpoint")
+    unknown = "pass the cube to the robot's left arm"
+    with pytest.raises(InstructionError) as error:
+        TextEmbeddings.load(tmp_path / "checkpoint")[unknown]
+    command = str(error.value).split("`")[1].replace("CHECKPOINT", str(tmp_path / "checkpoint"))
+    program, *words = shlex.split(command)
+    assert program == "cosmos-policy" and repr(INSTRUCTION) in str(error.value)
+    assert main(words) == 0
+    policy = CosmosPolicy.from_pretrained(tmp_path / "checkpoint")
+    assert policy.text.instructions == (unknown, INSTRUCTION)
+    same_words = TextEmbeddings.hashed([unknown], *policy.text[INSTRUCTION].shape)
+    assert torch.equal(policy.text[unknown], same_words[unknown])
 
 
 def test_nothing_to_embed_says_what_to_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 class Options:
     """Embed instructions with T5 and add them to a folder's text_embeddings.safetensors.
 
+    A checkpoint that reads word hashes (nano) gets those, without a model.
+
     Example:
         cosmos-policy embed-instructions --data aloha/preprocessed --embodiment aloha --out checkpoints/mine
     """
@@ -37,8 +39,8 @@ class Options:
     """Contract of those episodes: a name or a YAML file."""
     model: str = "google-t5/t5-11b"
     """T5 model: a hub id or a folder. The published checkpoints use t5-11b, whose encoder takes 10 GB in bfloat16."""
-    tokens: int = 512
-    """Length of an embedding."""
+    tokens: int | None = None
+    """Length of an embedding; by default the checkpoint's, or 512 in a folder without one."""
     device: str = "cpu"
     """Where T5 runs: cpu or cuda."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"
@@ -57,7 +59,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     wanted = dict.fromkeys([*_checked(options.instructions), *_found(options, console)])
     if not wanted:
         raise ConfigurationError("no instruction. Give --instructions 'fold shirt', or --data with a folder.")
-    if options.tokens < 1:
+    if options.tokens is not None and options.tokens < 1:
         raise ConfigurationError(f"--tokens {options.tokens}: an embedding has at least one token.")
     known = existing(options.out)
     missing = [instruction for instruction in wanted if instruction not in known]
@@ -113,11 +115,19 @@ def add(
 
 
 def _encoder(options: Options) -> Callable[[str], Tensor]:
+    """Choose what the folder's checkpoint was trained to read: T5, or word hashes."""
     import torch
 
+    from cosmos_policy_core.model.config import CONFIG_FILE, PolicyConfig
     from cosmos_policy_core.model.t5 import T5Encoder
+    from cosmos_policy_core.model.text import TextEmbeddings
 
-    return T5Encoder(options.model, options.tokens, options.device, getattr(torch, options.dtype))
+    config = PolicyConfig.load(options.out) if (options.out / CONFIG_FILE).exists() else None
+    tokens = options.tokens or (512 if config is None else config.text.tokens)
+    if config is not None and config.text.kind == "hash":
+        channels = config.transformer.crossattn_emb_channels
+        return lambda instruction: TextEmbeddings.hashed([instruction], tokens, channels)[instruction]
+    return T5Encoder(options.model, tokens, options.device, getattr(torch, options.dtype))
 
 
 def _checked(instructions: Sequence[str]) -> list[str]:

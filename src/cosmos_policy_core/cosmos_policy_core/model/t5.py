@@ -33,7 +33,8 @@ class T5Encoder:
         except ImportError as error:
             raise ConfigurationError(
                 f"embedding instructions needs transformers ({error}). "
-                "Run `pip install transformers sentencepiece`; running a checkpoint does not need it."
+                "Run `pip install transformers sentencepiece`, the extra [t5] of cosmos_policy_core; running a "
+                "checkpoint does not need it."
             ) from None
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(model)

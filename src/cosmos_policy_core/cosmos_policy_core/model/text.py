@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -43,8 +44,9 @@ class TextEmbeddings:
         except KeyError:
             known = "; ".join(repr(known) for known in self.instructions) or "none"
             raise InstructionError(
-                f"instruction {instruction!r}: no embedding in the checkpoint. Known: {known}. "
-                "Use one of these, or fine-tune with demonstrations of the new task."
+                f"instruction {instruction!r}: no embedding in the checkpoint. Known: {known}. Use one of these. "
+                "Other words for a known task are added with `cosmos-policy embed-instructions --out CHECKPOINT "
+                f"--instructions {shlex.quote(instruction)}`; a new task needs demonstrations, too."
             ) from None
 
     def merged(self, more: TextEmbeddings) -> TextEmbeddings:
