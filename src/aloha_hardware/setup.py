@@ -27,6 +27,7 @@ setup(
             "arm_driver_node = aloha_hardware.arm_driver_node:main",
             "camera_node = aloha_hardware.camera_node:main",
             "dynamixel_emulator = aloha_hardware.emulator.cli:main",
-        ]
+        ],
+        "cosmos_policy.doctor_checks": ["hardware = aloha_hardware.doctor:check"],
     },
 )

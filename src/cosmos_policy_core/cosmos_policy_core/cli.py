@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
     "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
     "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
+    "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
     "bench": ("bench", "measure the speed of model or planner"),
 }
 
