@@ -71,15 +71,16 @@ def tokenizer_state(config: PolicyConfig, dtype: torch.dtype = torch.float32) ->
     return _drawn(tokenizer.state_dict(), dtype)
 
 
-def write_repository(folder: Path, config: PolicyConfig) -> Path:
-    """Write a policy repository with the tokenizer beside it."""
+def write_repository(folder: Path, config: PolicyConfig, robot: str = "ALOHA") -> Path:
+    """Write the policy repository of a robot, named as NVIDIA spells it, with the tokenizer beside it."""
     folder.mkdir(parents=True)
-    torch.save(policy_state(config), folder / WEIGHTS)
+    torch.save(policy_state(config), folder / WEIGHTS.replace("ALOHA", robot))
     torch.save(tokenizer_state(config), folder / "tokenizer.pth")
-    statistics_of_limits(Embodiment.load("aloha")).save(folder / STATISTICS)
+    name = robot.lower()
+    statistics_of_limits(Embodiment.load(name)).save(folder / STATISTICS.replace("aloha", name))
     shape = (1, config.text.tokens, config.transformer.crossattn_emb_channels)
     embeddings = {instruction: torch.randn(shape).bfloat16() for instruction in INSTRUCTIONS}
-    (folder / EMBEDDINGS).write_bytes(pickle.dumps(embeddings))
+    (folder / EMBEDDINGS.replace("aloha", name)).write_bytes(pickle.dumps(embeddings))
     (folder / "config.json").write_text(json.dumps({"architectures": ["CosmosPolicy"]}))
     return folder
 

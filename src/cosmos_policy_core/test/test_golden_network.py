@@ -57,6 +57,15 @@ def test_the_deployed_precision_stays_near_the_reference(case: Case) -> None:
     close(rope_angles(network(case).config, grid), case["out_rope_angles_f32_buffers"], atol=1e-6)
 
 
+@cases("dit_bf16")
+@torch.inference_mode()
+def test_the_deployed_network_rounds_the_times_it_is_given(case: Case) -> None:
+    half, times = half_network(case), torch.tensor([[0.98765, 0.0, 0.947]])
+    assert not torch.equal(times.bfloat16().float(), times)
+    for exact, rounded in zip(half.embed_time(times), half.embed_time(times.bfloat16()), strict=True):
+        assert torch.equal(exact, rounded)
+
+
 @cases("rope")
 def test_rotary_angles_match_for_any_head_size_and_ratio(case: Case) -> None:
     for index, entry in enumerate(case.config["cases"]):

@@ -153,6 +153,20 @@ def test_sampling_in_the_deployed_precision_stays_near_the_reference(case: Case)
         close(given[0].latents.bfloat16(), case[f"out_{name}_net_input_first"], rtol=2**-7, atol=1e-9)
 
 
+@cases("generate_bf16")
+@torch.inference_mode()
+def test_the_deployed_network_sees_every_time_rounded_as_the_reference_s_does(case: Case) -> None:
+    half = half_network(case)
+    for call in case.config["calls"]:
+        seen: list[Tensor] = []
+        hook = half.t_embedder[0].register_forward_pre_hook(lambda module, given, seen=seen: seen.append(given[0]))
+        prepare(case, call, case.tensor("in_latents"), half).run(half)
+        hook.remove()
+        expected = case.tensor(f"out_{call['name']}_net_timesteps").amax(dim=-1)  # of the frames that are denoised
+        assert torch.equal(torch.stack(seen)[..., 1].float(), expected.float())
+        assert all((times[:, 0] == 0).all() for times in seen)  # of the conditioned ones
+
+
 @cases("masks_infer")
 def test_every_query_conditions_the_frames_that_the_reference_conditions(case: Case) -> None:
     order = layout(case)

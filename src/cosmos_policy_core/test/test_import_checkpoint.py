@@ -178,6 +178,31 @@ def test_policy_and_planning_model_differ_in_what_their_value_sees(source: Path,
     assert config.model_copy(update={"value_input": "future", "gamma": None}) == PolicyConfig()
 
 
+@pytest.mark.parametrize(
+    ("robot", "frames", "dims", "steps", "gamma"),
+    [("ALOHA", 11, (50, 14, 14), 10, 0.998), ("LIBERO", 9, (16, 7, 9), 5, 0.99), ("RoboCasa", 11, (32, 7, 9), 5, 0.99)],
+)
+def test_every_policy_repository_is_recognised_by_its_files(
+    tmp_path: Path, robot: str, frames: int, dims: tuple[int, ...], steps: int, gamma: float
+) -> None:
+    source = write_repository(tmp_path / "snapshot", tiny_config(), robot)
+    files = locate(source)
+    contract = Embodiment.load(files.embodiment() or "none")
+    full = published_config(contract, files)
+    assert (contract.name, full.layout.frames, full.steps.action, full.gamma) == (robot.lower(), frames, steps, gamma)
+    assert (full.horizon, full.action_dim, full.proprio_dim) == dims
+    sizes = {key: getattr(tiny_config(), key) for key in ("size", "image_size", "transformer", "tokenizer", "text")}
+    import_folder(read_published(files, contract, full.model_copy(update=sizes)), tmp_path / "imported")
+    policy = CosmosPolicy.from_pretrained(tmp_path / "imported")
+    rng = np.random.default_rng(0)
+    images = {
+        camera.name: rng.integers(0, 256, (camera.height, camera.width, 3), dtype=np.uint8)
+        for camera in contract.cameras
+    }
+    proposals = policy.propose(Observation(images, np.zeros(dims[2]), INSTRUCTIONS[0]), steps=1)
+    assert proposals.actions.shape == (1, dims[0], dims[1])
+
+
 @pytest.mark.parametrize(("name", "quality"), [("aloha", None), ("libero", 95), ("robocasa", 95)])
 def test_a_checkpoint_prepares_images_as_its_training_did(source: Path, name: str, quality: int | None) -> None:
     (source / STATISTICS).rename(source / f"{name}_{FILE_NAME}")
@@ -406,6 +431,13 @@ def test_a_cache_of_anything_but_sentences_and_tensors_is_refused(tmp_path: Path
     (tmp_path / EMBEDDINGS).write_bytes(pickle.dumps(entry))
     with pytest.raises(CheckpointError, match=EMBEDDINGS):
         read_instructions(tmp_path / EMBEDDINGS)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int64])
+def test_embeddings_of_another_precision_are_refused_by_its_name(source: Path, dtype: torch.dtype) -> None:
+    (source / EMBEDDINGS).write_bytes(pickle.dumps({"fold shirt": torch.zeros(1, 6, 16, dtype=dtype)}))
+    with pytest.raises(CheckpointError, match=rf"'fold shirt' is {str(dtype).removeprefix('torch.')}"):
+        read(source)
 
 
 def test_a_tensor_that_claims_more_than_its_storage_is_refused(tmp_path: Path) -> None:

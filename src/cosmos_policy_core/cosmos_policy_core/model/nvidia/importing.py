@@ -26,9 +26,9 @@ from cosmos_policy_core.model.checkpoint import (
 from cosmos_policy_core.model.config import PolicyConfig, StepsConfig
 from cosmos_policy_core.model.nvidia.files import PublishedFiles, locate
 from cosmos_policy_core.model.nvidia.reading import read_instructions, read_weights
-from cosmos_policy_core.model.nvidia.report import PREFIX, TensorReport, compare
+from cosmos_policy_core.model.nvidia.report import DTYPES, PREFIX, TensorReport, compare
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.streaming import Progress, stream_tensors
+from cosmos_policy_core.model.streaming import Progress, all_finite, stream_tensors
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.transformer import DiffusionTransformer
 from cosmos_policy_core.model.untrained import statistics_of_limits
@@ -218,10 +218,13 @@ def _instructions(path: Path | None, config: PolicyConfig) -> TextEmbeddings:
                 f"{path}: the embedding of {instruction!r} has shape {list(embedding.shape)} instead of "
                 f"{list(wanted)}. Give the cache of T5-11B embeddings that belongs to this model."
             )
-        if embedding.dtype not in (torch.bfloat16, torch.float32) or not torch.isfinite(embedding).all():
+        if embedding.dtype not in DTYPES:
             raise CheckpointError(
-                f"{path}: the embedding of {instruction!r} is not finite bfloat16 or float32. Download the file again."
+                f"{path}: the embedding of {instruction!r} is {str(embedding.dtype).removeprefix('torch.')} instead of "
+                "bfloat16 or float32. Give the cache of NVIDIA's repository, or make one with embed-instructions."
             )
+        if not all_finite(embedding):
+            raise CheckpointError(f"{path}: the embedding of {instruction!r} holds NaN or infinity. Download it again.")
         embeddings[instruction] = embedding.reshape(wanted).clone()
     return TextEmbeddings(embeddings)
 
