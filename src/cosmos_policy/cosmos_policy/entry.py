@@ -25,6 +25,26 @@ def chunk_executor_node() -> int:
     return _run("cosmos_policy.chunk_executor_node")
 
 
+def episode_recorder_node() -> int:
+    """Run the episode recorder."""
+    return _run("cosmos_policy.episode_recorder_node")
+
+
+def episode_replay_node() -> int:
+    """Play a recorded episode back."""
+    return _run("cosmos_policy.episode_replay_node")
+
+
+def monitor_node() -> int:
+    """Run the monitor."""
+    return _run("cosmos_policy.monitor_node")
+
+
+def live_view_node() -> int:
+    """Run the live view."""
+    return _run("cosmos_policy.live_view_node")
+
+
 def _run(module: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     code: int = importlib.import_module(module).main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +19,7 @@ from cosmos_policy_core.data.bags import staging
 from cosmos_policy_core.data.bags.record import EVENTS_TOPIC, EpisodeRecord, Outcome
 from cosmos_policy_core.errors import EpisodeError
 
-STOPPED, LABELLED = 1, 3  # of EpisodeEvent
+STARTED, STOPPED, LABELLED = 0, 1, 3  # of EpisodeEvent
 
 
 class Message(NamedTuple):
@@ -100,6 +101,8 @@ class Bag:
     def _record_of_events(self, record: EpisodeRecord) -> EpisodeRecord:
         for message in self.messages([EVENTS_TOPIC]):
             event = self.decode(message)
+            if event.event == STARTED:  # what was latched of an episode before does not count
+                record = replace(record, outcome=None)
             record = replace(
                 record,
                 instruction=event.instruction or record.instruction,
@@ -109,8 +112,7 @@ class Bag:
                 planning_checkpoint=event.planning_checkpoint or record.planning_checkpoint,
                 comment=event.comment or record.comment,
             )
-            judged = event.event in (STOPPED, LABELLED) and event.success_score == event.success_score
-            if (judged and record.outcome is None) or (judged and event.event == LABELLED):
+            if event.event in (STOPPED, LABELLED) and not math.isnan(event.success_score):
                 record = record.labelled(Outcome.of(event.success, float(event.success_score), "episode event"))
         return record
 
@@ -142,14 +144,29 @@ def read_record(path: Path) -> EpisodeRecord:
     Raises:
         EpisodeError: it is unfinished or its metadata is damaged.
     """
-    refuse_unfinished(path)
-    try:
-        content = yaml.load((path / staging.METADATA).read_text(), Loader=_FASTEST)
-        data = content[staging.ROOT].get("custom_data") or {}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise EpisodeError(f"{path / staging.METADATA}: is damaged ({error!r}). {staging.remedy(path)}") from None
+    data = _information(path).get("custom_data") or {}
     record = EpisodeRecord.from_custom_data({str(key): str(value) for key, value in data.items()}, str(path))
     return record if record.episode_id else replace(record, episode_id=path.name)
+
+
+def read_counts(path: Path) -> dict[str, int]:
+    """Read a bag's messages per topic from its metadata.
+
+    Raises:
+        EpisodeError: it is unfinished or its metadata is damaged.
+    """
+    topics = _information(path)["topics_with_message_count"]
+    return {entry["topic_metadata"]["name"]: int(entry["message_count"]) for entry in topics}
+
+
+def _information(path: Path) -> dict[str, Any]:
+    refuse_unfinished(path)
+    try:
+        found: dict[str, Any] = yaml.load((path / staging.METADATA).read_text(), Loader=_FASTEST)[staging.ROOT]
+        found["topics_with_message_count"]
+        return found
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise EpisodeError(f"{path / staging.METADATA}: is damaged ({error!r}). {staging.remedy(path)}") from None
 
 
 _FASTEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -11,6 +11,8 @@ from cosmos_policy_core.errors import EpisodeError
 
 EVENTS_TOPIC = "/episode_events"  # EpisodeEvent, latched: the same facts as messages of the recording
 
+TRANSPORT, WRITER = "transport", "writer"  # where messages get lost: on the way to the recorder, or in it
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -34,8 +36,7 @@ class Outcome:
 class EpisodeRecord:
     """Everything about an episode that is not a message: stored as text under `custom_data` of a bag's metadata.yaml.
 
-    `lost` counts, per topic, the messages that never reached the recorder (`transport`) and those it had to drop
-    (`writer`).
+    `lost` counts messages per topic, and there per way of getting lost: TRANSPORT, WRITER.
     """
 
     episode_id: str
@@ -53,6 +54,14 @@ class EpisodeRecord:
     def labelled(self, outcome: Outcome, comment: str = "") -> EpisodeRecord:
         """Copy with a verdict; an empty comment keeps the old one."""
         return replace(self, outcome=outcome, comment=comment or self.comment)
+
+    def with_losses(self, kind: str, counts: Mapping[str, int]) -> EpisodeRecord:
+        """Copy with the messages per topic that were lost in one way, `transport` or `writer`; zeros are left out."""
+        merged = {topic: {k: v for k, v in ways.items() if k != kind} for topic, ways in self.lost.items()}
+        for topic, count in counts.items():
+            if count:
+                merged.setdefault(topic, {})[kind] = count
+        return replace(self, lost={topic: ways for topic, ways in sorted(merged.items()) if ways})
 
     def custom_data(self) -> dict[str, str]:
         """Write everything as text."""
