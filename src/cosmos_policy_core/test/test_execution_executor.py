@@ -21,7 +21,7 @@ def test_a_chunk_is_executed_to_its_last_action_and_held() -> None:
     rig = Rig()
     actions = walk(1, rig.pose, stride=0.01)
     run = rig.start(actions)
-    rig.ticks(115)
+    rig.ticks(125)
     assert run.outcome is Termination.COMPLETED and run.message == ""
     assert (run.steps_executed, run.steps_clamped) == (50, 0)
     np.testing.assert_allclose(rig.pose, actions[-1], atol=1e-9)
@@ -34,7 +34,7 @@ def test_a_chunk_is_executed_to_its_last_action_and_held() -> None:
 def test_a_held_pose_is_given_up_when_the_arms_were_taken_elsewhere() -> None:
     rig = Rig()
     rig.start(walk(1, rig.pose, stride=0.01))
-    rig.ticks(115)
+    rig.ticks(125)
     held = rig.pose.copy()
     rig.pose = held - 0.02
     assert rig.tick() is not None
@@ -46,7 +46,7 @@ def test_a_held_pose_is_given_up_when_the_arms_were_taken_elsewhere() -> None:
 def test_a_held_pose_is_given_up_when_the_arms_jump_as_only_a_reset_makes_them() -> None:
     rig = Rig()
     rig.start(walk(1, rig.pose, stride=0.01))
-    rig.ticks(115)
+    rig.ticks(125)
     assert SETTINGS.start_distance > 0.2 > 2 * SETTINGS.velocity[0] * TICK
     rig.pose = rig.pose + np.array([0.2, 0.0, 0.0] * 2)
     assert rig.tick() is None and rig.executor.activity is Activity.SILENT
@@ -59,7 +59,8 @@ def test_every_second_tick_of_a_chunk_is_one_of_its_actions_once_it_has_taken_ov
     run = rig.start(actions)
     rig.ticks(100)
     assert 0 < run.steps_blended < 5
-    np.testing.assert_allclose(rig.commands[1::2][run.steps_blended - 1 :], actions[run.steps_blended - 1 :], atol=1e-6)
+    between = slice(run.steps_blended - 1, -3)  # the last ones slow down
+    np.testing.assert_allclose(rig.commands[1::2][between], actions[between], atol=1e-6)
 
 
 def test_only_the_requested_actions_are_executed() -> None:
@@ -76,7 +77,7 @@ def test_nothing_is_commanded_before_the_first_chunk() -> None:
     assert rig.tick() is None and rig.executor.activity is Activity.SILENT
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     when=st.integers(0, 120),
@@ -134,7 +135,7 @@ def test_a_busy_executor_refuses_a_goal_that_would_not_replace() -> None:
     rig.ticks(5)
     second = rig.start(walk(5, rig.pose), replace=False)
     assert second.outcome is Termination.BUSY and first.outcome is None
-    rig.ticks(120)
+    rig.ticks(125)
     assert first.outcome is Termination.COMPLETED
     assert rig.start(walk(5, rig.pose), replace=False).outcome is None
 
@@ -158,7 +159,7 @@ def test_cancelling_a_goal_that_has_ended_leaves_the_next_one_alone() -> None:
     first = rig.start(walk(4, rig.pose))
     second = rig.start(walk(5, rig.pose))
     rig.executor.cancel(first)
-    rig.ticks(120)
+    rig.ticks(125)
     assert second.outcome is Termination.COMPLETED
 
 
@@ -167,7 +168,7 @@ def test_a_refused_goal_leaves_the_running_one_alone() -> None:
     first = rig.start(walk(4, rig.pose))
     rig.ticks(5)
     assert rig.start(walk(4, rig.pose) * np.nan).outcome is Termination.BAD_NUMBERS
-    rig.ticks(120)
+    rig.ticks(125)
     assert first.outcome is Termination.COMPLETED
 
 
@@ -219,7 +220,7 @@ def test_the_emergency_stop_silences_at_once_and_stays_latched() -> None:
     rig.executor.release()
     assert rig.tick() is None
     again = rig.start(walk(8, rig.pose))
-    rig.ticks(110)
+    rig.ticks(125)
     assert again.outcome is Termination.COMPLETED
 
 
@@ -277,7 +278,7 @@ def test_a_stall_of_the_executor_itself_is_not_taken_for_silent_arms() -> None:
     run = rig.start(walk(13, rig.pose))
     rig.ticks(10)
     rig.tick(elapsed=0.5, silent_arms=True)
-    rig.ticks(120)
+    rig.ticks(125)
     assert run.outcome is Termination.COMPLETED
 
 

@@ -129,7 +129,7 @@ def test_what_is_far_from_the_arms_by_now_is_refused() -> None:
     assert run.outcome is Termination.TOO_FAR and "right/waist" in run.message
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 100_000),
     when=st.integers(2, 110),
@@ -163,7 +163,7 @@ def test_no_seam_of_any_two_chunks_steps_above_position_or_velocity_limits(
     assert np.all(path >= SETTINGS.lower - 1e-12) and np.all(path <= SETTINGS.upper + 1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 100_000),
     late=st.integers(0, 50),

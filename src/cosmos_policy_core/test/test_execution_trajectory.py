@@ -36,7 +36,7 @@ def jumps(course: Course) -> list[float]:
 
 @pytest.mark.parametrize("length", [1, 2, 3, 50])
 def test_every_action_is_due_one_period_after_the_other_and_reached_once_the_blend_is_over(length: int) -> None:
-    actions = chunk_of(1, length, stride=0.01)
+    actions = chunk_of(1, length, stride=0.005)
     plan = plan_chunk(Motion(actions[0], np.zeros(3), np.zeros(3)), actions, BOUNDS)
     assert plan.action_times == pytest.approx([PERIOD * (k + 1) for k in range(length)])
     late = [k for k, time in enumerate(plan.action_times) if time >= plan.blend]
@@ -94,6 +94,19 @@ def test_a_take_over_adds_no_more_acceleration_than_allowed(seed: int, elapsed: 
     at_start = np.abs(start.acceleration) + np.abs(chunk_alone[0])
     added = np.abs(course.accelerations(times) - chunk_alone).max(axis=0)
     assert np.all(added <= 1.1 * np.maximum(BOUNDS.acceleration, at_start))
+
+
+@pytest.mark.parametrize("speed", [0.5, 1.0, 2.0, 3.0])
+def test_a_chunk_that_ends_in_full_motion_slows_down_over_its_last_actions(speed: float) -> None:
+    actions = np.outer(PERIOD * np.arange(1, 51), [speed, -speed / 2, 0.0])
+    start = Motion(np.zeros(3), actions[0] / PERIOD, np.zeros(3))
+    plan = plan_chunk(start, actions, BOUNDS, at_rest=False)
+    times = np.linspace(0.0, plan.course.duration, 2000)
+    assert np.abs(plan.course.accelerations(times)).max() <= 2.0 * BOUNDS.acceleration[0]
+    positions = np.array([plan.course.motion(float(t)).position[0] for t in times])
+    assert np.all(np.diff(positions) >= -1e-9) and positions[-1] == pytest.approx(actions[-1, 0])
+    assert plan.action_times[-6] == pytest.approx(45 * PERIOD)
+    assert plan.action_times[-1] <= 54 * PERIOD
 
 
 def test_a_far_first_action_is_approached_by_a_ramp_below_the_velocity_limit() -> None:

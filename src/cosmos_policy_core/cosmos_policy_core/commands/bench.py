@@ -1,4 +1,4 @@
-"""`cosmos-policy bench`: speed of the model and of the planner on this machine."""
+"""`cosmos-policy bench`: speed of the model and of the planner on this machine, and the cost of seams in time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from cosmos_policy_core.commands import bench_seams
 from cosmos_policy_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -87,11 +88,17 @@ class Planner(Machine):
     """Time the published execution, too: every candidate and member alone."""
 
 
-Options = Annotated[Model, tyro.conf.subcommand("model")] | Annotated[Planner, tyro.conf.subcommand("planner")]
+Options = (
+    Annotated[Model, tyro.conf.subcommand("model")]
+    | Annotated[Planner, tyro.conf.subcommand("planner")]
+    | Annotated[bench_seams.Seams, tyro.conf.subcommand("seams")]
+)
 
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Measure and print."""
+    if isinstance(options, bench_seams.Seams):
+        return bench_seams.run(options)
     import torch
 
     if options.threads:

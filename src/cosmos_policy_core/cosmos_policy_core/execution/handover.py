@@ -105,7 +105,8 @@ def plan_chunk(start: Motion, actions: Matrix, bounds: Bounds, elapsed: float = 
 
     Action k is due k + 1 periods after the chunk's observation; what is due by now is dropped. The difference between
     the current motion and the chunk's fades out as fast as `bounds` allow, while the chunk goes on in time. Only arms
-    at rest and far from the next action get a quintic ramp in front, which delays the chunk.
+    at rest and far from the next action get a quintic ramp in front, which delays the chunk. A chunk that ends in full
+    motion slows down over its last actions.
 
     Args:
         start: what is being commanded now.
@@ -118,12 +119,12 @@ def plan_chunk(start: Motion, actions: Matrix, bounds: Bounds, elapsed: float = 
     ramp = _ramp(start, kept, bounds) if at_rest else kept[:0]
     if len(ramp):
         points = np.concatenate([start.position[None], ramp, kept])
-        times = period * np.arange(len(points), dtype=np.float64)
+        times = _times(points, bounds)
         course = Course(through(times, points, start), 0.0, Correction(_none(start), np.full(len(kept[0]), period)))
         return ChunkPlan(course, [float(t) for t in times[1 + len(ramp) :]], dropped, float(times[1 + len(ramp)]), 0.0)
     before = actions[dropped - 1] if dropped else 2.0 * kept[0] - kept[min(1, len(kept) - 1)]
     points = np.concatenate([before[None], kept])
-    times = period * np.arange(len(points), dtype=np.float64)
+    times = _times(points, bounds)
     speed = (points[1] - points[0]) / period
     spline = through(times, points, Motion(before, speed, np.zeros_like(speed)))
     own = spline.motion(lead)
@@ -144,6 +145,19 @@ def due_position(actions: Matrix, elapsed: float, period: float) -> Vector:
     after = actions[min(dropped, len(actions) - 1)]
     before = actions[dropped - 1] if dropped else after
     return np.asarray(before + (after - before) * (elapsed / period - dropped))
+
+
+def _times(points: Matrix, bounds: Bounds) -> Vector:
+    """When each point is due [s]: one period after the other, but for those over which a fast end slows down to rest.
+
+    The speed along the path falls evenly to zero over the last n intervals, which then take 2 n periods.
+    """
+    times = np.arange(len(points), dtype=np.float64)
+    stop = float(np.max(np.abs(points[-1] - points[-2]) / bounds.acceleration)) / bounds.period**2
+    if 1.5 * stop > 1.0:  # a cubic's peak when it stops within one period
+        n = min(math.ceil(stop / 2.0), len(points) - 1)
+        times[-n:] = times[-n - 1] + 2 * n * (1.0 - np.sqrt(1.0 - np.arange(1, n + 1) / n))
+    return bounds.period * times
 
 
 def _blend_times(gap: Motion, start: Motion, spline: Spline, lead: float, bounds: Bounds) -> Vector:
