@@ -20,9 +20,9 @@ from cosmos_policy_core.errors import DatasetError
 from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
 from cosmos_policy_core.model.config import HiddenFrames, PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer
 from cosmos_policy_core.model.untrained import nano_for, untrained_policy
+from cosmos_policy_core.training.assembly import with_instructions
 from cosmos_policy_core.training.encoded import (
     EncodedEpisode,
     demonstration_statistics,
@@ -131,12 +131,7 @@ def _start_policy(options: Options, contract: Embodiment, everything: Sequence[E
     policy.check(contract)
     if options.fresh_tokenizer:
         policy.tokenizer = _tokenizer(options, contract, policy.config, everything)
-    unknown = {episode.instruction for episode in everything} - set(policy.text.instructions)
-    if unknown and policy.config.text.kind == "hash":
-        tokens, channels = policy.config.text.tokens, policy.config.transformer.crossattn_emb_channels
-        policy.text = policy.text.merged(TextEmbeddings.hashed(unknown, tokens, channels))
-    for instruction in sorted(unknown):
-        policy.text[instruction]  # a T5 embedding that is missing is an error now rather than after the encoding
+    policy.text = with_instructions(policy, (episode.instruction for episode in everything))
     return policy
 
 

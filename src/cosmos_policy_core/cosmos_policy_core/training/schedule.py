@@ -29,11 +29,6 @@ class Cycle:
 
 FOREVER = 10**14  # steps of a last cycle that never ends
 
-LIBERO = (Cycle(30_000, 1000, 1e-6, 1.0, 0.3), Cycle(FOREVER, 0, 0.06, 0.06, 0.06))
-ROBOCASA = LIBERO
-ALOHA = (Cycle(20_000, 2000, 1e-6, 1.0, 0.3), Cycle(FOREVER, 0, 0.06, 0.06, 0.06))
-ALOHA_PLANNING = (Cycle(15_000, 1500, 1e-6, 1.0, 0.3), Cycle(FOREVER, 0, 0.06, 0.06, 0.06))
-
 
 def learning_rate_factor(step: int, cycles: tuple[Cycle, ...]) -> float:
     """Return the factor of the base learning rate at a step; after the last cycle, the last factor.
