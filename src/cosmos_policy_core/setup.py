@@ -8,13 +8,22 @@ DATA = ["h5py", "av", "rosbags"]
 TRAINING = ["matplotlib", "scipy"]
 SIM = ["gymnasium"]
 TWO_B = ["diffusers", "huggingface_hub"]
+LOGS = ["tensorboard"]  # only where a training run asks for it; not part of "all"
 T5 = ["transformers", "sentencepiece"]  # only `embed-instructions` needs them, once per instruction; not part of "all"
 
 setup(
     name=NAME,
     version="0.1.0",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["py.typed", "embodiments/*.yaml", "embodiments/hardware/*.yaml", "checkpoints/*/*"]},
+    package_data={
+        NAME: [
+            "py.typed",
+            "embodiments/*.yaml",
+            "embodiments/hardware/*.yaml",
+            "checkpoints/*/*",
+            "training/configs/*.yaml",
+        ]
+    },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -37,6 +46,7 @@ setup(
         "sim": SIM,
         "2b": TWO_B,
         "t5": T5,
+        "tensorboard": LOGS,
         "all": DATA + TRAINING + SIM + TWO_B,
     },
     zip_safe=False,
