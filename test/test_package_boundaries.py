@@ -42,7 +42,18 @@ KEYS = {
 }
 
 # No rosdep key exists for these; make setup and pip install them.
-PIP_ONLY = {"av", "diffusers", "fast_simplification", "honcho", "huggingface_hub", "rosbags", "safetensors", "tyro"}
+PIP_ONLY = {
+    "av",
+    "diffusers",
+    "fast_simplification",
+    "honcho",
+    "huggingface_hub",
+    "rosbags",
+    "safetensors",
+    "tyro",
+    "viser",
+    "websockets",
+}
 
 # Imported where it is used, with a sentence that says what to install.
 OPTIONAL = {"transformers", "libero", "robocasa", "robosuite"}

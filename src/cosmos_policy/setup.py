@@ -22,7 +22,7 @@ setup(
         ("bin", ["bin/cosmos-policy-launch"]),
     ],
     python_requires=">=3.10",
-    install_requires=["av", "honcho", "matplotlib", "numpy", "Pillow", "PyYAML", "rich", "safetensors"],
+    install_requires=["av", "honcho", "matplotlib", "numpy", "Pillow", "PyYAML", "rich", "safetensors", "viser"],
     zip_safe=False,
     maintainer="cosmos_policy maintainers",
     maintainer_email="maintainers@cosmos-policy.invalid",
