@@ -12,6 +12,10 @@ ACTIVATIONS_PER_TOKEN = 24
 """Live numbers per token and channel at the peak of a block: residual, q, k, v, rotary copies in float32, MLP."""
 
 
+ENOUGH_TOKENS = 18_000
+"""That keep any device busy: eight samples of the 2B network. More at once takes memory and saves no time."""
+
+
 class BatchLimit:
     """Split batches for the network, and halve them when the device runs out of memory.
 

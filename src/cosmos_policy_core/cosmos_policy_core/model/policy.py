@@ -16,7 +16,7 @@ from cosmos_policy_core.errors import ContractError, ModelError
 from cosmos_policy_core.model import latents as frames
 from cosmos_policy_core.model.acceleration import accelerated, attention
 from cosmos_policy_core.model.answers import Futures, Proposals, Scene
-from cosmos_policy_core.model.batching import BatchLimit, samples_in_memory
+from cosmos_policy_core.model.batching import ENOUGH_TOKENS, BatchLimit, samples_in_memory
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.denoise import Condition, Network, ShouldStop, generate, start_noise
 from cosmos_policy_core.model.encoding import check_proprio, decode_futures, encode_stills, prepare_stills
@@ -320,13 +320,14 @@ class CosmosPolicy:
         return read_proposals(sampled, seeds, self.config, self.statistics)
 
     def _fitting_batch(self) -> int:
-        if self.device.type != "cpu":
-            return self.max_batch
         _, frame_count, height, width = self.config.latent_shape
         tokens = frame_count * height * width // self.config.transformer.patch_spatial**2
+        useful = min(self.max_batch, max(1, ENOUGH_TOKENS // tokens))
+        if self.device.type != "cpu":
+            return useful
         size = torch.finfo(self.network.dtype).bits // 8
         fitting = samples_in_memory(tokens, self.config.transformer.model_channels, size)
-        return self.max_batch if fitting is None else min(self.max_batch, fitting)
+        return useful if fitting is None else min(useful, fitting)
 
     def _scene(self, observation: Observation | Scene) -> Scene:
         return observation if isinstance(observation, Scene) else self.encode(observation)

@@ -14,11 +14,16 @@ import torch
 import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from cosmos_policy_core.model.text_context import TextContext, without_padding
 from cosmos_policy_core.model.vector_frames import VectorFrames
 
 __all__ = ["DiffusionTransformer", "TextContext", "TransformerConfig", "rope_angles"]
+
+
+WITH_SCORES = [SDPBackend.EFFICIENT_ATTENTION, SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
+"""Attention kernels that take added scores: the first on a GPU, the second on a CPU."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +143,12 @@ class Attention(nn.Module):
         queries = self.q_norm(self.split(self.q_proj(x)))
         if rotary is not None:
             queries, keys = rotate(queries, *rotary), rotate(keys, *rotary)
-        mask = None if scores is None else scores.expand(queries.shape[0], 1, queries.shape[2], -1)
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+        if scores is None:
+            mixed = F.scaled_dot_product_attention(queries, keys, values)
+        else:
+            added = scores.expand(queries.shape[0], 1, queries.shape[2], -1)
+            with sdpa_kernel(WITH_SCORES):
+                mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=added)
         return self.output_proj(rearrange(mixed, "b h s d -> b s (h d)"))
 
 

@@ -25,13 +25,21 @@ class VectorFrames(nn.Module):
         self.weight_in = nn.Parameter(torch.empty(frames, tokens, config.patch_inputs, width))
         self.weight_out = nn.Parameter(torch.empty(frames, tokens, width, config.patch_outputs))
         self.bias_out = nn.Parameter(torch.zeros(frames, tokens, config.patch_outputs))
+        self._places: dict[torch.device, Tensor] = {}
 
     def embed(self, patches: Tensor, tokens: Tensor) -> Tensor:
         """Replace the embeddings of vector frames in (B, T, N, D)."""
         own = torch.einsum("bfni,fnid->bfnd", patches[:, self.frames], self.weight_in)
-        return tokens.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
+        return tokens.index_copy(1, self._index(tokens.device), own)
 
     def project(self, tokens: Tensor, patches: Tensor) -> Tensor:
         """Replace the outputs of vector frames in (B, T, N, patch)."""
         own = torch.einsum("bfnd,fndo->bfno", tokens[:, self.frames], self.weight_out) + self.bias_out
-        return patches.index_copy(1, torch.tensor(self.frames, device=tokens.device), own)
+        return patches.index_copy(1, self._index(tokens.device), own)
+
+    def _index(self, device: torch.device) -> Tensor:
+        """Frame indices on a device, copied there once: a copy in every call could not be recorded."""
+        if device not in self._places:
+            with torch.inference_mode(False):
+                self._places[device] = torch.tensor(self.frames, device=device)
+        return self._places[device]
