@@ -1,0 +1,1 @@
+"""The live view: a running graph in a browser, on the viser library."""

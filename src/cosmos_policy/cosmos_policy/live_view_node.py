@@ -1,0 +1,135 @@
+"""The live view: the robot, its plans and its futures in a browser, with the buttons of an operator."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
+from sensor_msgs.msg import Image, JointState
+
+from cosmos_policy.errors import ParameterError
+from cosmos_policy.live.gate import Gate, check_reach
+from cosmos_policy.live.operator import Operator
+from cosmos_policy.managed_node import ManagedNode
+from cosmos_policy.messages import image_array, image_problem
+from cosmos_policy.monitor.account import Account
+from cosmos_policy.monitor.listener import Listener
+from cosmos_policy.monitor.mosaic import mosaic
+from cosmos_policy.monitor.newest import Newest
+from cosmos_policy.monitor.paths import GripperPaths, read_description
+from cosmos_policy.plans import Plan
+from cosmos_policy.running import run
+from cosmos_policy_core.embodiment import Embodiment
+
+WIDTH = 320  # [px] of a camera image in the page
+
+
+class LiveViewNode(ManagedNode):
+    """Serve a page that shows what the monitor publishes, and lets its reader start, cancel and stop.
+
+    Listens on this machine only, unless a token is given; see :mod:`cosmos_policy.live.gate`. Nothing here loads torch.
+    The page is complete in itself: it loads nothing from the internet.
+    """
+
+    threads = 1
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("live_view", **options)
+        self._embodiment: str = self.declare("embodiment", "aloha_sim", "Contract: a name that ships, or a YAML file.")
+        self._description: str = self.declare("description", "", "URDF file of the robot; empty: the ALOHA cell.")
+        self._tip: str = self.declare("tip", "ee_gripper_link", "Link of each arm whose path is drawn.")
+        self._host: str = self.declare("host", "127.0.0.1", "Address to listen on; any but this machine needs a token.")
+        self._port: int = self.declare("port", 8080, "Port to listen on.", minimum=1, maximum=65535)
+        self._token: str = self.declare("token", "", "Secret in the page's address; at least 16 characters.")
+        self._rate: float = self.declare("rate", 10.0, "Updates of the page per second [Hz].", minimum=0.5, maximum=50)
+        self._instruction: str = self.declare("instruction", "", "Instruction that stands in the page at first.")
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._account = Account()
+        self._contract: Embodiment | None = None
+        self._newest: Newest | None = None
+        self._seen: dict[str, NDArray[np.uint8]] = {}
+        self._page: Any = None
+        self._operator = Operator(self, self._say, self._group)
+        self._listener = Listener(self, self._account, self._show_plan, self._group, self._operator.hear_stop)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._ticker = self.create_timer(1.0 / self._rate, self._tick, callback_group=self._group, clock=steady)
+
+    def configure(self) -> None:
+        """Open the page."""
+        check_reach(self._host, self._token)
+        contract = Embodiment.load(self._embodiment)
+        robot = read_description(self._description)
+        if self._newest is None:
+            topics: dict[str, type] = {camera.topic: Image for camera in contract.cameras}
+            topics |= {arm.state_topic: JointState for arm in contract.arms}
+            self._newest = Newest(self, topics, self._group)
+        self._contract = contract
+        self._page = self._open(contract, GripperPaths.of(contract, robot, self._tip))
+        secret = "/?token=..." if self._token else ""
+        self.get_logger().info(f"the live view is at http://{self._host}:{self._port}{secret}")
+
+    def cleanup(self) -> None:
+        """Close the page."""
+        if self._page is not None:
+            page, self._page = self._page, None
+            page.close()
+
+    def _open(self, contract: Embodiment, paths: GripperPaths) -> Any:
+        try:
+            from cosmos_policy.live.page import Page
+        except ImportError as error:
+            raise ParameterError(f"live view: {error.name} is not installed. Install it: pip install viser.") from error
+        return Page(self._host, self._port, Gate(self._token), contract, paths, self._operator, self._instruction)
+
+    def _say(self, words: str) -> None:
+        self.get_logger().info(words)
+        if self._page is not None:
+            self._page.panel.tell(words)
+
+    def _show_plan(self, plan: Plan) -> None:
+        if self._page is None or self._contract is None:
+            return
+        self._page.show_plan(plan, self._account.timeline)
+        if plan.imagined:
+            title = f"plan {plan.index}, value {plan.value:.3f}"
+            self._page.panel.show_imagined(mosaic(self._contract.camera_names, self._seen, plan.imagined, title))
+
+    def _tick(self) -> None:
+        if self._page is None or not self._page.is_looked_at or self._contract is None or self._newest is None:
+            return
+        self._page.panel.show_state(self._account)
+        positions: dict[str, float] = {}
+        for arm in self._contract.arms:
+            state = self._newest.take(arm.state_topic)
+            if state is not None:
+                pairs = zip(state.name, state.position, strict=False)
+                positions |= {f"{arm.name}/{name}": position for name, position in pairs}
+        if np.isfinite(list(positions.values())).all():
+            self._page.scene.show_joints(positions)
+        for camera in self._contract.cameras:
+            image = self._newest.take(camera.topic)
+            if image is not None and image_problem(image, image.width, image.height, camera.encoding) is None:
+                self._seen[camera.name] = image_array(image)
+                self._page.panel.show_camera(camera.name, _small(self._seen[camera.name]))
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Shrink an image to what the page shows."""
+    if pixels.shape[1] <= WIDTH:
+        return pixels
+    picture = Picture.fromarray(pixels)
+    return np.asarray(picture.resize((WIDTH, max(1, round(picture.height * WIDTH / picture.width)))))
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the live view."""
+    return run(LiveViewNode, args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
