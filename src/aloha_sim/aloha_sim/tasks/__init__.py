@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aloha_sim.tasks.base import Task
 from aloha_sim.tasks.candies_in_bowl import CandiesInBowl
+from aloha_sim.tasks.insertion import Insertion
 from aloha_sim.tasks.transfer_cube import TransferCube
 
 TASKS: dict[str, Task] = {
     "transfer_cube": TransferCube(),
+    "insertion": Insertion(),
     "candies_in_bowl": CandiesInBowl(),
 }
 """Name -> task. The gymnasium id of `some_task` is `aloha_sim/SomeTask-v0`."""
