@@ -15,6 +15,11 @@ def policy_node() -> int:
     return _run("cosmos_policy.policy_node")
 
 
+def scorer_node() -> int:
+    """Run a scorer."""
+    return _run("cosmos_policy.scorer_node")
+
+
 def planner_node() -> int:
     """Run the planner."""
     return _run("cosmos_policy.planner_node")

@@ -15,7 +15,7 @@ from cosmos_policy_core.data.messages import image_array as image_array
 from cosmos_policy_core.data.messages import image_problem as image_problem
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ObservationError
-from cosmos_policy_msgs.msg import ActionChunk, ScoredChunk, StageTime
+from cosmos_policy_msgs.msg import ActionChunk, StageTime
 from cosmos_policy_msgs.msg import Observation as ObservationMessage
 
 LATENT_KEY = "latent"
@@ -162,14 +162,6 @@ def latent_array(data: Sequence[int] | bytes) -> NDArray[np.float32] | None:
         return load(bytes(data))[LATENT_KEY]
     except Exception as error:  # safetensors raises its own, undocumented kinds
         raise ValueError(f"the latent cannot be read ({error}). Send the bytes of propose_chunks unchanged.") from error
-
-
-def scored_message(chunk: ActionChunk, values: NDArray[np.floating]) -> ScoredChunk:
-    """Pack (futures, members) values of one chunk."""
-    futures, members = values.shape
-    message = ScoredChunk(candidate_id=chunk.candidate_id, seed=chunk.seed, futures=futures, members=members)
-    message.values = array.array("f", np.ascontiguousarray(values, dtype=np.float32).tobytes())
-    return message
 
 
 def stage_message(stage: int, wall_seconds: float, evaluations: int = 0) -> StageTime:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rclpy.action import ActionClient, ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.subscription import Subscription
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 
 from cosmos_policy import emergency_stop
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.observations import ObservationBuffer
+from cosmos_policy.planner.parameters import DEFAULTS, SETTINGS
 from cosmos_policy.planner.pulse import Pulse
 from cosmos_policy.planner.session import Links, Result, Situation
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.planner.success import SuccessWatch
 from cosmos_policy.planner.task import run_task
-from cosmos_policy.qos import LATCHED, REPORTS
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS, LATCHED, REPORTS
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.planning.aggregate import SCHEMES
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
@@ -36,8 +36,8 @@ END_TIMEOUT = 2.5  # [s] for a running task to end when the node is deactivated
 class PlannerNode(ManagedNode):
     """Perceive, plan and execute until the task is done, cancelled or out of budget.
 
-    Action /run_task (RunTask), one goal at a time; a second one ends as BUSY. Publishes every decision on /plan_report.
-    Arms rest while a plan is made. A success counts when /task_success reports it after the goal began.
+    Action /run_task (RunTask), one goal at a time; a second one ends as BUSY. Publishes every decision on /plan_report,
+    and plans that are given up on /cancel_plan. A success counts when /task_success reports it after the goal began.
 
     A goal is a coroutine; the executor's threads only carry messages. Topics, services and actions are opened once and
     kept in every state: rclpy's executor does not survive what it spins being destroyed.
@@ -50,7 +50,8 @@ class PlannerNode(ManagedNode):
         self._situation = Situation(closing=True)
         self._success = SuccessWatch()
         self._turn = threading.Lock()
-        self._met: set[Any] = set()
+        self._met: dict[Any, Any] = {}
+        self._away: dict[Any, Any] = {}
         self._stop_stamp = 0
         self._observations: ObservationBuffer | None = None
         self._sensors, self._answers = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
@@ -58,6 +59,7 @@ class PlannerNode(ManagedNode):
         self._listen("/task_success", self._success.report)
         self._listen(emergency_stop.TOPIC, self._on_stop)
         self._reports = self.create_publisher(PlanReport, "/plan_report", REPORTS)
+        self._cancellations = self.create_publisher(String, CANCEL_TOPIC, CANCELLATIONS)
         self._policy = self._client(ProposeChunks, f"{self._settings.policy}/propose_chunks")
         self._scorers = tuple(self._client(ScoreChunks, f"{name}/score_chunks") for name in self._settings.scorers)
         self._executor_client = ActionClient(self, ExecuteChunk, "/execute_chunk", callback_group=self._answers)
@@ -71,48 +73,19 @@ class PlannerNode(ManagedNode):
         )
 
     def _declare_settings(self) -> PlannerSettings:
-        default = PlannerSettings()
-        one: dict[str, Any] = {"minimum": 1}
-        some: dict[str, Any] = {"minimum": 1e-3}
-        return PlannerSettings(
-            planner=self.declare("planner", default.planner, "How to choose a chunk.", choices=("direct", "best_of_n")),
-            candidates=self.declare("candidates", default.candidates, "Chunks to choose among.", **one),
-            futures=self.declare("futures", default.futures, "Imagined futures per chunk.", **one),
-            values=self.declare("values", default.values, "Value predictions per future.", **one),
-            aggregation=self.declare("aggregation", default.aggregation, "Values to one score.", choices=SCHEMES),
-            proposal_steps=self.declare("proposal_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
-            future_steps=self.declare("future_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
-            value_steps=self.declare("value_steps", 0, "Denoising steps; 0: the checkpoint's.", minimum=0),
-            policy=self.declare("policy", default.policy, "Name of the policy node."),
-            scorers=tuple(self.declare("scorers", list(default.scorers), "Names of the scoring nodes.")),
-            imagined_images=self.declare("imagined_images", False, "Report the chosen candidate's imagined images."),
-            observation_timeout=self.declare(
-                "observation_timeout",
-                default.observation_timeout,
-                "Wall time to wait for cameras and arms [s].",
-                **some,
-            ),
-            server_timeout=self.declare(
-                "server_timeout", default.server_timeout, "Wall time to wait for a node to appear [s].", **some
-            ),
-            policy_timeout=self.declare(
-                "policy_timeout", default.policy_timeout, "Wall time of one proposal [s].", **some
-            ),
-            scoring_timeout=self.declare(
-                "scoring_timeout", default.scoring_timeout, "Wall time of one scoring [s].", **some
-            ),
-            execution_timeout=self.declare(
-                "execution_timeout", default.execution_timeout, "Silence of the executor that ends a task [s].", **some
-            ),
-            success_grace=self.declare(
-                "success_grace", default.success_grace, "Wall time to wait for a last success report [s].", minimum=0.0
-            ),
-        )
+        return PlannerSettings(**{name: self._declare_setting(name, text, limits) for name, text, limits in SETTINGS})
+
+    def _declare_setting(self, name: str, description: str, limits: Mapping[str, Any]) -> Any:
+        default = getattr(DEFAULTS, name)
+        listed = isinstance(default, tuple)
+        value = self.declare(name, list(default) if listed else default, description, **limits)
+        return tuple(value) if listed else value
 
     def configure(self) -> None:
         """Read the contract and listen to its robot."""
         if self._observations is None:
-            observations = ObservationBuffer(Embodiment.load(self._embodiment))
+            self._contract = Embodiment.load(self._embodiment)
+            observations = ObservationBuffer(self._contract)
             observations.subscribe(self, self._sensors)
             self._observations = observations
 
@@ -120,7 +93,8 @@ class PlannerNode(ManagedNode):
         """Accept goals."""
         self._situation.closing = False
         settings = self._settings
-        self.get_logger().info(f"/run_task is served: {settings.planner}, {settings.proposals} candidate(s)")
+        how = f"{settings.planner}, {settings.proposals} candidate(s), mode {settings.mode}"
+        self.get_logger().info(f"/run_task is served: {how}")
 
     def deactivate(self) -> None:
         """End a running task, with the arms held."""
@@ -156,7 +130,10 @@ class PlannerNode(ManagedNode):
             scorers=self._scorers,
             executor=self._executor_client,
             publish_report=self._reports.publish,
+            publish_cancellation=self._cancellations.publish,
+            contract=self._contract,
             met=self._met,
+            away=self._away,
         )
 
     def _on_stop(self, message: Bool, info: dict[str, Any]) -> None:

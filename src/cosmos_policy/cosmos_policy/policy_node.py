@@ -7,10 +7,13 @@ from typing import Any
 
 import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from std_msgs.msg import String
 
+from cosmos_policy.cancellations import Cancellations
 from cosmos_policy.errors import ParameterError
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.policy_queries import PolicyQueries
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.policy import CosmosPolicy
@@ -21,22 +24,30 @@ class PolicyNode(ManagedNode):
     """Offer one checkpoint as policy, world model and value function.
 
     Services ~/propose_chunks (ProposeChunks) and ~/score_chunks (ScoreChunks). One request at a time; later ones wait
-    their turn; in any state but active the answer is NOT_READY. A scorer is this node under another name, with the
-    planning checkpoint.
+    their turn; in any state but active the answer is NOT_READY. A request ends within one denoising step when its plan
+    is named on /cancel_plan (std_msgs/String) or the node is deactivated.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__("policy", **options)
+    def __init__(self, name: str = "policy", proposes: bool = True, **options: Any) -> None:
+        super().__init__(name, **options)
         self._embodiment: str = self.declare("embodiment", "aloha", "Contract: a name that ships, or a YAML file.")
         self._checkpoint: str = self.declare("checkpoint", "", "Checkpoint: a folder, or the name of a shipped one.")
         self._device: str = self.declare("device", "auto", "auto, cpu, cuda or cuda:<index>.")
         self._threads: int = self.declare("threads", 0, "CPU threads of the network; 0: torch's choice.", minimum=0)
+        self._proposer: str = self.declare(
+            "proposing_checkpoint", "", "Proposes from imagined states, for searches beyond one chunk; empty: this one."
+        )
         self._queries: PolicyQueries | None = None
+        self._cancellations = Cancellations()
         group = MutuallyExclusiveCallbackGroup()  # the policy answers one query at a time
-        self._serving = [
-            self.create_service(ProposeChunks, "~/propose_chunks", self._propose, callback_group=group),
-            self.create_service(ScoreChunks, "~/score_chunks", self._score, callback_group=group),
-        ]
+        self._serving = [self.create_service(ScoreChunks, "~/score_chunks", self._score, callback_group=group)]
+        if proposes:
+            service = self.create_service(ProposeChunks, "~/propose_chunks", self._propose, callback_group=group)
+            self._serving.append(service)
+        # Heard while a query runs: another group, another thread.
+        self.create_subscription(
+            String, CANCEL_TOPIC, self._on_cancel, CANCELLATIONS, callback_group=MutuallyExclusiveCallbackGroup()
+        )
 
     def configure(self) -> None:
         """Load the checkpoint and refuse a contract that it was not made for."""
@@ -44,18 +55,34 @@ class PolicyNode(ManagedNode):
             raise ParameterError(f"{self.get_name()}: parameter checkpoint is empty. Give a folder or a shipped name.")
         if self._threads:
             torch.set_num_threads(self._threads)
-        policy = CosmosPolicy.from_pretrained(self._checkpoint, device=self._find_device())
-        policy.check(Embodiment.load(self._embodiment))
-        self._queries = PolicyQueries(policy)
-        self.get_logger().info(f"checkpoint {policy.identity} is loaded on {policy.device}")
+        contract, policy = Embodiment.load(self._embodiment), self._load(self._checkpoint)
+        policy.check(contract)
+        proposer = None
+        if self._proposer and self._proposer != self._checkpoint:
+            proposer = self._load(self._proposer)
+            proposer.check(contract)
+        self._queries = PolicyQueries(policy, proposer, self._cancellations)
 
     def activate(self) -> None:
         """Serve."""
+        self._cancellations.closing = False
         self.get_logger().info("ready")
+
+    def deactivate(self) -> None:
+        """End a running query within one denoising step."""
+        self._cancellations.closing = True
 
     def cleanup(self) -> None:
         """Let go of the checkpoint."""
         self._queries = None
+
+    def _load(self, checkpoint: str) -> CosmosPolicy:
+        policy = CosmosPolicy.from_pretrained(checkpoint, device=self._find_device())
+        self.get_logger().info(f"checkpoint {policy.identity} is loaded on {policy.device}")
+        return policy
+
+    def _on_cancel(self, message: String) -> None:
+        self._cancellations.cancel(message.data)
 
     def _find_device(self) -> str:
         if self._device != "auto":
@@ -78,7 +105,9 @@ class PolicyNode(ManagedNode):
         return f"{self.get_name()} is {self.state}. Configure and activate it."
 
     def _logged(self, response: Any) -> Any:
-        if response.message:
+        if response.status == type(response).CANCELLED:
+            self.get_logger().info(response.message)
+        elif response.message:
             self.get_logger().warning(f"a request was refused: {response.message}")
         return response
 

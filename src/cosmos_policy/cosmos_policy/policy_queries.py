@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from torch import Tensor
 
+from cosmos_policy.cancellations import Cancellations
 from cosmos_policy.messages import (
     check_observation,
     chunk_actions,
@@ -21,14 +23,27 @@ from cosmos_policy.messages import (
     image_message,
     latent_array,
     latent_bytes,
-    scored_message,
     stage_message,
 )
-from cosmos_policy_core.errors import InstructionError, ModelError, ObservationError
+from cosmos_policy.plan_messages import jpeg_message, scored_message, settings_of, state_messages
+from cosmos_policy_core.errors import (
+    ConfigurationError,
+    ContractError,
+    CosmosPolicyError,
+    InstructionError,
+    ModelError,
+    ObservationError,
+    PlanCancelled,
+)
 from cosmos_policy_core.model import latents as frames
-from cosmos_policy_core.model.ensembles import member_steps
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.policy import CosmosPolicy, Proposals, Scene
+from cosmos_policy_core.model.transformer import TextContext
+from cosmos_policy_core.planning.budget import Budget
+from cosmos_policy_core.planning.candidates import propose_candidates
+from cosmos_policy_core.planning.compatibility import check_world, scale_of
+from cosmos_policy_core.planning.scoring import Valuation
+from cosmos_policy_core.planning.valuation import value_candidates
 from cosmos_policy_msgs.msg import ActionChunk, StageTime
 from cosmos_policy_msgs.msg import Observation as ObservationMessage
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
@@ -45,85 +60,143 @@ class BadRequest(Exception):
 
 
 class PolicyQueries:
-    """One checkpoint behind the two services. Not safe for concurrent calls, like the policy itself."""
+    """One checkpoint behind the two services. Not safe for concurrent calls, like the policy itself.
 
-    def __init__(self, policy: CosmosPolicy) -> None:
+    Args:
+        proposer: proposes from imagined states when a scorer looks further ahead; the checkpoint itself when None.
+        cancellations: plans whose queries end between two denoising steps.
+    """
+
+    def __init__(
+        self, policy: CosmosPolicy, proposer: CosmosPolicy | None = None, cancellations: Cancellations | None = None
+    ) -> None:
         self._policy = policy
+        self._proposer = proposer or policy
+        self._cancellations = cancellations or Cancellations()
+        self._scale = scale_of(policy)
+        self._seen: tuple[str, Scene | None] = ("", None)
 
     def propose(self, request: ProposeChunks.Request, stamp: Time) -> ProposeChunks.Response:
         """Sample chunks for one observation; every refusal is a status and a message."""
-        response = ProposeChunks.Response()
+        response = ProposeChunks.Response(checkpoint_id=self._policy.identity)
         status = type(response)
         try:
             if request.n == 0:  # asks whether we are here
+                response.contract, response.scale = self._policy.contract.to_yaml(), self._scale
                 return response
             if len(request.seeds) not in (0, request.n):
                 raise BadRequest(
                     status.BAD_OBSERVATION,
                     f"seeds: {len(request.seeds)} for {request.n} chunk(s). Give one seed each, or none.",
                 )
-            clock = _Stages(response.stages)
-            scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))
-            steps = int(request.steps) or self._policy.config.steps.action
+            budget, clock = self._budget(request), Stages(response.stages)
+            scene = clock.run(StageTime.ENCODE, lambda: self._scene(request.observation, request.plan_id))
+            seeds, steps = list(request.seeds) or _fresh_seeds(request.n), int(request.steps) or None
             proposals = clock.run(
-                StageTime.PROPOSE,
-                request.n * self._evaluations([steps]),
-                lambda: self._policy.propose(scene, request.n, list(request.seeds) or _fresh_seeds(request.n), steps),
+                StageTime.PROPOSE, lambda: propose_candidates(self._policy, scene, seeds, steps, budget)
             )
+            clock.count(len(proposals.seeds) * self._evaluations(steps or self._policy.config.steps.action))
             self._check_finite(proposals.actions)
             response.chunks = [
-                self._chunk(request.observation, proposals, k, request.with_latents, stamp) for k in range(request.n)
+                self._chunk(request.observation, proposals, k, request.with_latents, stamp)
+                for k in range(len(proposals.seeds))
             ]
             if request.with_futures:
-                response.futures = clock.run(StageTime.DECODE, 0, lambda: self._images(proposals.latents, scene, stamp))
+                response.futures = clock.run(StageTime.DECODE, lambda: self._images(proposals.latents, scene, stamp))
         except Exception as error:
-            response = ProposeChunks.Response(**_refusal(error, status))
+            response = ProposeChunks.Response(checkpoint_id=self._policy.identity, **_refusal(error, status))
         return response
 
     def score(self, request: ScoreChunks.Request, stamp: Time) -> ScoreChunks.Response:
-        """Imagine and value chunks; every refusal is a status and a message."""
+        """Imagine and value chunks as far as the choice needs it; every refusal is a status and a message."""
         response = ScoreChunks.Response(checkpoint_id=self._policy.identity)
-        status = type(response)
         try:
             if not request.chunks:  # asks whether we are here
+                response.contract, response.scale = self._policy.contract.to_yaml(), self._scale
                 return response
-            if request.futures < 1 or request.values < 1:
-                raise BadRequest(
-                    status.BAD_CHUNK,
-                    f"{request.futures} future(s) and {request.values} value(s). Ask for at least one of each.",
-                )
-            clock, n = _Stages(response.stages), len(request.chunks)
-            scene = clock.run(StageTime.ENCODE, 0, lambda: self._encode(request.observation))
+            settings = settings_of(request.settings, len(request.chunks))
+            check_world(self._proposer, self._policy, settings)
+            budget, clock = self._budget(request), Stages(response.stages)
+            budget.check()
+            scene = clock.run(StageTime.ENCODE, lambda: self._scene(request.observation, request.plan_id))
             proposals = self._read_chunks(scene, request.chunks)
-            steps = int(request.future_steps) or self._policy.config.steps.future
-            futures = clock.run(
-                StageTime.IMAGINE,
-                n * self._evaluations(member_steps(request.futures, steps)),
-                lambda: self._policy.imagine(scene, proposals, request.futures, steps),
+            valuation = value_candidates(
+                self._policy,
+                scene,
+                proposals,
+                settings,
+                budget,
+                policy=self._proposer,
+                policy_text=self._proposing_text(request, scene),
+                finish_best=request.finish_best,
             )
-            steps = int(request.value_steps) or self._policy.config.steps.value
-            values = clock.run(
-                StageTime.EVALUATE,
-                n * request.futures * self._evaluations(member_steps(request.values, steps)),
-                lambda: self._policy.evaluate(scene, futures, request.values, steps),
-            )
-            self._check_finite(values)
-            response.scores = [scored_message(chunk, values[k]) for k, chunk in enumerate(request.chunks)]
-            if request.with_images:
-                response.images = clock.run(
-                    StageTime.DECODE, 0, lambda: self._images(futures.latents[:, 0], scene, stamp)
-                )
+            clock.take(valuation)
+            self._answer(response, request, valuation)
+            if request.with_images and not budget.is_over():
+                clock.run(StageTime.DECODE, lambda: self._show_best(response, request, valuation, scene, stamp))
         except Exception as error:
-            response = ScoreChunks.Response(checkpoint_id=self._policy.identity, **_refusal(error, status))
+            response = ScoreChunks.Response(
+                checkpoint_id=self._policy.identity, **_refusal(error, ScoreChunks.Response)
+            )
         return response
 
     # Parts --------------------------------------------------------------------------------------------------------
 
+    def _budget(self, request: ProposeChunks.Request | ScoreChunks.Request) -> Budget:
+        """Turn a request's time limit and plan into a budget; an answer is worth the least when it comes too late."""
+        plan_id, limit = request.plan_id, float(request.time_limit)
+        if not (math.isfinite(limit) and limit >= 0):
+            raise ConfigurationError(f"time_limit: {limit} is not a time. Give seconds, or 0 for none.")
+
+        def cancelled() -> bool:
+            return self._cancellations.has(plan_id)
+
+        return Budget.until(time.monotonic() + limit, cancelled) if limit else Budget(cancelled=cancelled)
+
+    def _proposing_text(self, request: ScoreChunks.Request, scene: Scene) -> TextContext:
+        """The instruction as the checkpoint reads it that proposes from imagined states."""
+        if self._proposer is self._policy or request.settings.depth < 2:
+            return scene.text
+        return self._proposer.encode(_observation(request.observation)).text
+
+    def _answer(self, response: ScoreChunks.Response, request: ScoreChunks.Request, valuation: Valuation) -> None:
+        self._check_finite(valuation.values[valuation.known])
+        response.scores = [
+            scored_message(chunk, valuation.values[k], valuation.known[k]) for k, chunk in enumerate(request.chunks)
+        ]
+        response.certain, response.threshold = valuation.certain, valuation.threshold
+        response.evaluations_spent, response.evaluations_saved = valuation.spent, valuation.saved
+        if valuation.tree is not None:
+            response.states = state_messages(valuation.tree.nodes, [chunk.candidate_id for chunk in request.chunks])
+
+    def _show_best(
+        self,
+        response: ScoreChunks.Response,
+        request: ScoreChunks.Request,
+        valuation: Valuation,
+        scene: Scene,
+        stamp: Time,
+    ) -> None:
+        best = valuation.decision(request.settings.aggregation).index
+        if (best, 0) not in valuation.futures:
+            return
+        response.images_of = request.chunks[best].candidate_id
+        decoded = self._policy.decode(valuation.futures[best, 0][None], scene)[0]
+        cameras = self._policy.config.cameras
+        response.images = [jpeg_message(decoded[place], camera, stamp) for place, camera in enumerate(cameras)]
+
+    def _scene(self, message: ObservationMessage, plan_id: str) -> Scene:
+        """Encode an observation, once per plan: a node that proposes and scores is asked twice about the same one."""
+        key = f"{plan_id} {message.header.stamp.sec}.{message.header.stamp.nanosec}"
+        seen, scene = self._seen
+        if scene is None or not plan_id or seen != key:
+            scene = self._encode(message)
+            self._seen = (key, scene)
+        return scene
+
     def _encode(self, message: ObservationMessage) -> Scene:
         check_observation(message, self._policy.contract)
-        images = {name: image_array(image) for name, image in zip(message.camera_names, message.images, strict=True)}
-        proprio = np.asarray(message.proprio, dtype=np.float64)
-        return self._policy.encode(Observation(images, proprio, message.instruction))
+        return self._policy.encode(_observation(message))
 
     def _chunk(
         self, observation: ObservationMessage, proposals: Proposals, k: int, with_latent: bool, stamp: Time
@@ -185,8 +258,8 @@ class PolicyQueries:
             for place, camera in enumerate(self._policy.config.cameras)
         ]
 
-    def _evaluations(self, step_counts: Sequence[int]) -> int:
-        return sum(len(self._policy.config.schedule.evaluations(steps)) for steps in step_counts)
+    def _evaluations(self, steps: int) -> int:
+        return len(self._policy.config.schedule.evaluations(steps))
 
     def _check_finite(self, numbers: np.ndarray) -> None:
         if not np.isfinite(numbers).all():
@@ -195,19 +268,36 @@ class PolicyQueries:
             )
 
 
-class _Stages:
+class Stages:
     """Measure stages into a response; on a GPU the time includes what was queued."""
 
     def __init__(self, stages: list[StageTime]) -> None:
         self._stages = stages
 
-    def run(self, stage: int, evaluations: int, work: Callable[[], T]) -> T:
+    def run(self, stage: int, work: Callable[[], T]) -> T:
+        """Time a piece of work."""
         began = time.perf_counter()
         result = work()
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        self._stages.append(stage_message(stage, time.perf_counter() - began, evaluations))
+        self._stages.append(stage_message(stage, time.perf_counter() - began))
         return result
+
+    def count(self, evaluations: int) -> None:
+        """Note how often the last stage asked the network."""
+        self._stages[-1].evaluations = evaluations
+
+    def take(self, valuation: Valuation) -> None:
+        """Note the stages of a valuation."""
+        for name, seconds in valuation.seconds.items():
+            stage = {"propose": StageTime.PROPOSE, "imagine": StageTime.IMAGINE, "evaluate": StageTime.EVALUATE}[name]
+            self._stages.append(stage_message(stage, seconds, valuation.calls.get(name, 0)))
+
+
+def _observation(message: ObservationMessage) -> Observation:
+    """Unpack a checked observation."""
+    images = {name: image_array(image) for name, image in zip(message.camera_names, message.images, strict=True)}
+    return Observation(images, np.asarray(message.proprio, dtype=np.float64), message.instruction)
 
 
 def _fresh_seeds(n: int) -> list[int]:
@@ -220,8 +310,12 @@ def _refusal(error: Exception, status: Any) -> dict[str, Any]:
         return {"status": error.status, "message": str(error)}
     if isinstance(error, ObservationError):
         return {"status": status.BAD_OBSERVATION, "message": str(error)}
+    if isinstance(error, PlanCancelled):
+        return {"status": status.CANCELLED, "message": str(error)}
+    if isinstance(error, (ConfigurationError, ContractError)) and hasattr(status, "BAD_SETTINGS"):
+        return {"status": status.BAD_SETTINGS, "message": str(error)}
     if isinstance(error, InstructionError):
         return {"status": status.UNKNOWN_INSTRUCTION, "message": str(error)}
     # Anything else comes from inside the network, for example memory that ran out.
-    message = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+    message = str(error) if isinstance(error, CosmosPolicyError) else f"{type(error).__name__}: {error}"
     return {"status": status.MODEL_ERROR, "message": message}

@@ -32,3 +32,7 @@ LATCHED = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST,
     depth=1,
 )
+
+# Plans that nobody wants any more, by id. Each must arrive, and soon.
+CANCEL_TOPIC = "/cancel_plan"
+CANCELLATIONS = REPORTS

@@ -17,11 +17,12 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from robot_messages import image, joint_state
 from sensor_msgs.msg import Image, JointState
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, String
 
-from cosmos_policy.messages import chunk_message, scored_message, stage_message
+from cosmos_policy.messages import chunk_message, stage_message
+from cosmos_policy.plan_messages import jpeg_message, scored_message
 from cosmos_policy.planner_node import PlannerNode
-from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS, LATCHED, REPORTS, SENSOR_DATA
 from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
@@ -85,6 +86,7 @@ class FakePolicy(Node):
     def reset(self) -> None:
         """Answer well again."""
         self.ready = True
+        self.contract, self.scale, self.checkpoint = self._contract.to_yaml(), "scale", "fake@1"
         self.propose: Callable[[ProposeChunks.Request], ProposeChunks.Response] = self.propose_well
         self.score: Callable[[ScoreChunks.Request], ScoreChunks.Response] = self.score_well
         self.values = lambda candidate: 0.5
@@ -104,7 +106,7 @@ class FakePolicy(Node):
                 candidate_id=k,
                 seed=seed,
                 value=0.25,
-                checkpoint_id="fake@1",
+                checkpoint_id=self.checkpoint,
                 latent=b"latent" if request.with_latents else b"",
             )
             for k, seed in enumerate(request.seeds)
@@ -113,31 +115,43 @@ class FakePolicy(Node):
 
     def score_well(self, request: ScoreChunks.Request) -> ScoreChunks.Response:
         """Answer with `values` of each candidate, the same in every future and member."""
-        shape = (request.futures, request.values)
+        shape = (request.settings.futures, request.settings.values)
         scores = [scored_message(chunk, np.full(shape, self.values(chunk.candidate_id))) for chunk in request.chunks]
-        stages = [stage_message(3, 0.02, 9), stage_message(4, 0.03, 15)]
-        return ScoreChunks.Response(scores=scores, stages=stages, checkpoint_id=f"{self.get_name()}@2")
+        best = max(request.chunks, key=lambda chunk: self.values(chunk.candidate_id))
+        return ScoreChunks.Response(
+            scores=scores,
+            certain=True,
+            threshold=0.05,
+            evaluations_spent=len(scores) * shape[0] * shape[1],
+            stages=[stage_message(3, 0.02, 9), stage_message(4, 0.03, 15)],
+            images=[jpeg_message(np.zeros((8, 8, 3), np.uint8), "camera")] * 3 if request.with_images else [],
+            images_of=best.candidate_id,
+            checkpoint_id=self.checkpoint,
+        )
 
     def _propose(self, request: ProposeChunks.Request, response: ProposeChunks.Response) -> ProposeChunks.Response:
         if request.n == 0:
-            return ProposeChunks.Response(**self._readiness())
+            return ProposeChunks.Response(**self._greeting())
         self.proposals.append(request)
         return self.propose(request)
 
     def _score(self, request: ScoreChunks.Request, response: ScoreChunks.Response) -> ScoreChunks.Response:
         if not request.chunks:
-            return ScoreChunks.Response(**self._readiness())
+            return ScoreChunks.Response(**self._greeting())
         self.scorings.append(request)
         return self.score(request)
 
-    def _readiness(self) -> dict[str, object]:
+    def _greeting(self) -> dict[str, object]:
         if self.ready:
-            return {}
+            return {"contract": self.contract, "scale": self.scale, "checkpoint_id": self.checkpoint}
         return {"status": ProposeChunks.Response.NOT_READY, "message": f"{self.get_name()} is inactive."}
 
 
 class FakeExecutor(Node):
-    """Runs a chunk in `chunk_seconds`; `termination` and `message` say how it ends."""
+    """Runs a chunk in `chunk_seconds`; `termination` and `message` say how it ends, the first `refusals` times only.
+
+    A goal that replaces ends the running one as REPLACED.
+    """
 
     def __init__(self, context: Context) -> None:
         super().__init__("fake_executor", context=context)
@@ -159,21 +173,35 @@ class FakeExecutor(Node):
         self.mute = False
         self.termination = ExecuteChunk.Result.COMPLETED
         self.message = ""
+        self.refusals = 1000
+        self.replaced = 0
+        self.fault = ""
         self.goals.clear()
         self.cancelled = 0
 
     def _execute(self, goal: ServerGoalHandle) -> ExecuteChunk.Result:
         self.goals.append(goal.request)
+        number = len(self.goals)
         result = ExecuteChunk.Result(termination=self.termination, message=self.message)
-        if self.termination != ExecuteChunk.Result.COMPLETED:
+        if self.termination != ExecuteChunk.Result.COMPLETED and number <= self.refusals:
             goal.abort()
             return result
+        result = ExecuteChunk.Result()
         steps = 50
         for step in range(steps):
             if goal.is_cancel_requested:
                 self.cancelled += 1
                 goal.canceled()
                 return ExecuteChunk.Result(termination=ExecuteChunk.Result.CANCELLED, steps_executed=step)
+            if self.fault:
+                goal.abort()
+                return ExecuteChunk.Result(
+                    termination=ExecuteChunk.Result.FAULT, message=self.fault, steps_executed=step
+                )
+            if len(self.goals) > number:
+                self.replaced += 1
+                goal.abort()
+                return ExecuteChunk.Result(termination=ExecuteChunk.Result.REPLACED, steps_executed=step)
             if not self.mute:
                 goal.publish_feedback(ExecuteChunk.Feedback(step=step, steps=steps))
             time.sleep(self.chunk_seconds / steps)
@@ -209,6 +237,10 @@ class FakeGraph:
         self.executor = FakeExecutor(self.context)
         self.listener = Node("listener", context=self.context)
         self.reports: list[PlanReport] = []
+        self.cancelled: list[str] = []
+        self.listener.create_subscription(
+            String, CANCEL_TOPIC, lambda message: self.cancelled.append(message.data), CANCELLATIONS
+        )
         self.listener.create_subscription(PlanReport, "/plan_report", self.reports.append, REPORTS)
         nodes = (self.robot, self.policy, self.second_scorer, self.executor, self.listener)
         self._spinning = ExitStack()
@@ -223,6 +255,7 @@ class FakeGraph:
         self.robot.success.publish(Bool(data=False))
         self.robot.stop.publish(Bool(data=False))
         self.reports.clear()
+        self.cancelled.clear()
 
     @contextmanager
     def planner(self, **parameters: object) -> Iterator[PlannerNode]:

@@ -11,10 +11,13 @@ import pytest
 from planner_fakes import TASK, FakeGraph, phases, small_contract
 from std_msgs.msg import Bool
 
+from cosmos_policy.errors import ParameterError
 from cosmos_policy.messages import seconds
+from cosmos_policy.plan_messages import scored_message
+from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.run_task import Commander, TaskOutcome
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
-from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.msg import PlanReport, ScorerShare
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 Result = RunTask.Result
@@ -106,10 +109,10 @@ def test_the_budget_of_chunks_ends_the_task(graph: FakeGraph, commander: Command
 def test_the_budget_of_time_ends_the_task_and_the_running_chunk(graph: FakeGraph, commander: Commander) -> None:
     graph.executor.chunk_seconds = 5.0
     with graph.planner():
-        outcome = Running(commander, max_chunks=0, max_duration=0.5).wait()
+        outcome = Running(commander, max_chunks=0, max_duration=2.0).wait()
     assert outcome.termination == Result.BUDGET_SPENT
-    assert "max_duration of 0.5 s" in outcome.message
-    assert 0.5 <= outcome.duration < 2.0
+    assert "max_duration of 2.0 s" in outcome.message
+    assert 2.0 <= outcome.duration < 4.0
     assert graph.executor.cancelled == 1
 
 
@@ -324,14 +327,14 @@ def test_a_report_is_complete_enough_to_redraw_the_decision(graph: FakeGraph, co
         until(lambda: len(graph.reports) == 2)
     first, second = graph.reports
     assert (first.plan_index, second.plan_index) == (0, 1)
-    assert (first.version, first.planner, first.aggregation) == (1, PlanReport.BEST_OF_N, "majority_mean")
+    assert (first.version, first.planner, first.aggregation) == (2, PlanReport.BEST_OF_N, "majority_mean")
     assert first.instruction == TASK
     assert len(first.candidates) == len(first.scores) == 4
     assert all(len(chunk.latent) == 0 and len(chunk.positions) == 50 * 14 for chunk in first.candidates)
     assert all((score.futures, score.members) == (3, 5) for score in first.scores)
     assert [stage.stage for stage in first.stages] == [0, 2, 3, 4, 5]
     assert (first.evaluations_spent, first.evaluations_saved) == (60, 0)
-    assert (first.policy_checkpoint, first.planning_checkpoint) == ("fake@1", "policy@2")
+    assert (first.policy_checkpoint, first.planning_checkpoint) == ("fake@1", "fake@1")
 
 
 def test_candidates_of_all_plans_have_distinct_and_reproducible_seeds(graph: FakeGraph, commander: Commander) -> None:
@@ -375,14 +378,244 @@ def test_a_scorer_that_is_not_there_is_done_without(graph: FakeGraph, commander:
     assert all(len(request.chunks) == 4 for request in graph.second_scorer.scorings)
 
 
-def test_a_scorer_that_fails_costs_its_candidates_only(graph: FakeGraph, commander: Commander) -> None:
+def test_a_scorer_that_fails_leaves_its_work_to_the_others(graph: FakeGraph, commander: Commander) -> None:
     graph.policy.score = lambda _: ScoreChunks.Response(status=ScoreChunks.Response.MODEL_ERROR, message="no memory")
+    graph.second_scorer.values = lambda candidate: 0.9 if candidate == 0 else 0.1
     with graph.planner(scorers=["/policy", "/second_scorer"]):
         Running(commander, max_chunks=1).wait()
         until(lambda: bool(graph.reports))
     report = graph.reports[0]
-    assert report.chosen == 2
-    assert np.isnan(report.candidate_values[:2]).all()
+    assert report.chosen == 0
+    assert np.isfinite(report.candidate_values).all()
+    assert [(share.scorer, share.outcome) for share in report.shares] == [
+        ("/policy", ScorerShare.FAILED),
+        ("/second_scorer", ScorerShare.ANSWERED),
+        ("/second_scorer", ScorerShare.ANSWERED),
+    ]
+    assert "no memory" in report.shares[0].message
+
+
+def test_a_slow_scorer_does_not_hold_the_plan_up(graph: FakeGraph, commander: Commander) -> None:
+    answer = threading.Event()
+    graph.policy.score = lambda request: (answer.wait(10.0), graph.policy.score_well(request))[1]
+    with graph.planner(scorers=["/policy", "/second_scorer"]):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports and graph.cancelled))
+        answer.set()
+    outcomes = {share.scorer: share.outcome for share in graph.reports[0].shares}
+    assert outcomes == {"/policy": ScorerShare.LATE, "/second_scorer": ScorerShare.ANSWERED}
+    assert np.isfinite(graph.reports[0].candidate_values).all()
+    assert graph.cancelled[0] == graph.policy.scorings[0].plan_id  # the slow one is told to stop
+
+
+def test_a_lost_scorer_is_done_without_until_it_answers_again(graph: FakeGraph, commander: Commander) -> None:
+    graph.policy.score = lambda _: ScoreChunks.Response(status=ScoreChunks.Response.MODEL_ERROR, message="no memory")
+    with graph.planner(scorers=["/policy", "/second_scorer"]):
+        Running(commander, max_chunks=1).wait()
+        graph.policy.score = graph.policy.score_well
+        Running(commander, max_chunks=3).wait()
+        until(lambda: len(graph.reports) == 4)
+    crews = [{share.scorer for share in report.shares} for report in graph.reports]
+    assert crews[1] == {"/second_scorer"}
+    assert crews[-1] == {"/policy", "/second_scorer"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"checkpoint": "other@9"}, "it runs other@9, /policy/score_chunks runs fake@1"),
+        ({"scale": "another"}, "scales joints otherwise"),
+        ({"contract": ""}, "does not say which contract"),
+    ],
+)
+def test_a_scorer_that_does_not_fit_is_done_without(
+    graph: FakeGraph, commander: Commander, capfd: pytest.CaptureFixture[str], wrong: dict, message: str
+) -> None:
+    for name, value in wrong.items():
+        setattr(graph.second_scorer, name, value)
+    with graph.planner(scorers=["/policy", "/second_scorer"]):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+    assert {share.scorer for share in graph.reports[0].shares} == {"/policy"}
+    assert message in capfd.readouterr().err
+
+
+def test_a_world_model_of_another_contract_ends_the_task_before_anything_moves(
+    graph: FakeGraph, commander: Commander
+) -> None:
+    graph.second_scorer.contract = graph.second_scorer.contract.replace("control_rate: 25.0", "control_rate: 50.0")
+    with graph.planner(scorers=["/second_scorer"]):
+        outcome = Running(commander).wait()
+    assert outcome.termination == Result.SCORING_FAILED
+    assert "/second_scorer/score_chunks: its contract differs from the planner's: control_rate" in outcome.message
+    assert not graph.executor.goals
+
+
+def answer_with(value: float, evaluated: bool = True) -> Callable[[ScoreChunks.Request], ScoreChunks.Response]:
+    """Answer with one odd value in every chunk's table."""
+
+    def answer(request: ScoreChunks.Request) -> ScoreChunks.Response:
+        values = np.full((request.settings.futures, request.settings.values), 0.5)
+        values[0, 1] = value
+        known = np.full(values.shape, evaluated)
+        scores = [scored_message(chunk, values, known) for chunk in request.chunks]
+        return ScoreChunks.Response(scores=scores, threshold=0.05, checkpoint_id="fake@1")
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (answer_with(float("nan")), "all 4 candidates failed"),
+        (answer_with(1.5), "value 1.5 of candidate 0 is outside [0, 1]"),
+        (answer_with(0.5, evaluated=False), "left values out that could change the choice"),
+        (lambda request: ScoreChunks.Response(threshold=0.05), "0 chunk(s) instead of 4"),
+    ],
+)
+def test_values_that_cannot_be_trusted_end_the_task_before_anything_moves(
+    graph: FakeGraph, commander: Commander, answer: Callable, message: str
+) -> None:
+    graph.policy.score = answer
+    with graph.planner():
+        outcome = Running(commander).wait()
+    assert outcome.termination == Result.SCORING_FAILED
+    assert message in outcome.message
+    assert not graph.executor.goals
+
+
+def test_a_policy_that_proposes_nothing_ends_the_task(graph: FakeGraph, commander: Commander) -> None:
+    graph.policy.propose = lambda _: ProposeChunks.Response()
+    with graph.planner():
+        outcome = Running(commander).wait()
+    assert outcome.termination == Result.POLICY_FAILED
+    assert "0 chunk(s) instead of 4" in outcome.message
+
+
+def test_a_cancelled_plan_is_taken_from_the_devices(graph: FakeGraph, commander: Commander) -> None:
+    answer = threading.Event()
+    graph.policy.score = lambda request: (answer.wait(5.0), graph.policy.score_well(request))[1]
+    with graph.planner():
+        task = Running(commander)
+        until(lambda: bool(graph.policy.scorings))
+        commander.cancel()
+        assert task.wait().termination == Result.CANCELLED
+        until(lambda: bool(graph.cancelled))
+        answer.set()
+    assert graph.cancelled == [graph.policy.scorings[0].plan_id]
+
+
+def test_out_of_time_the_policys_own_chunk_is_run(graph: FakeGraph, commander: Commander) -> None:
+    answer = threading.Event()
+    graph.policy.score = lambda request: (answer.wait(5.0), graph.policy.score_well(request))[1]
+    with graph.planner(deadline=0.3):
+        outcome = Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+        answer.set()
+    report = graph.reports[0]
+    assert outcome.chunks_executed == 1
+    assert (report.completed, report.chosen) == (PlanReport.DIRECT_CHUNK, 0)
+    assert report.time_limit == 0.3
+    assert 0 < graph.policy.scorings[0].time_limit < 0.3
+    assert (report.evaluations_spent, report.evaluations_saved) == (0, 60)
+
+
+def test_a_single_candidate_needs_no_values(graph: FakeGraph, commander: Commander) -> None:
+    graph.policy.score = answer_with(0.5, evaluated=False)
+    with graph.planner(candidates=1):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+    assert (graph.reports[0].completed, graph.reports[0].evaluations_saved) == (PlanReport.DECIDED, 15)
+
+
+def test_what_is_known_in_time_decides(graph: FakeGraph, commander: Commander) -> None:
+    def answer(request: ScoreChunks.Request) -> ScoreChunks.Response:
+        response = graph.policy.score_well(request)
+        for score in response.scores:
+            score.evaluated = [index == 0 for index in range(15)]
+        return response
+
+    graph.policy.score = answer
+    graph.policy.values = lambda candidate: 0.8 if candidate == 2 else 0.3
+    with graph.planner(deadline=5.0, aggregation="average"):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+    assert (graph.reports[0].completed, graph.reports[0].chosen) == (PlanReport.PARTLY_VALUED, 2)
+
+
+def test_the_settings_of_a_plan_reach_the_scorer_and_the_report(graph: FakeGraph, commander: Commander) -> None:
+    with graph.planner(preset="reference", aggregation="lcb", q_values=True, threshold=0.2, imagined_images=True):
+        Running(commander, max_chunks=1, seed=195).wait()
+        until(lambda: bool(graph.reports))
+    asked, report = graph.policy.scorings[0].settings, graph.reports[0]
+    assert (asked.aggregation, asked.imagine, asked.threshold) == ("lcb", asked.NEVER, 0.2)
+    assert (asked.proposal_steps, asked.future_steps, asked.value_steps) == (10, 5, 5)
+    assert (asked.seeds, asked.pruning) == ("reference", False)
+    assert list(graph.policy.proposals[0].seeds) == [195, 196, 197, 198]
+    assert (report.preset, report.settings.aggregation, report.settings.threshold) == ("reference", "lcb", 0.05)
+    assert len(report.imagined_images) == 3
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"mode": "deadline"}, "deadline: 0"),
+        ({"aggregation": "lcb", "futures": 1, "values": 1}, "lcb"),
+        ({"depth": 2, "q_values": True}, "depth"),
+        ({"threshold": 1.0}, "threshold"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_at_the_start(wrong: dict, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        PlannerSettings(**wrong)
+
+
+def test_an_executor_that_is_not_ready_yet_is_asked_again(graph: FakeGraph, commander: Commander) -> None:
+    graph.executor.termination, graph.executor.message = ExecuteChunk.Result.NOT_READY, "no joint states yet."
+    graph.executor.refusals = 2
+    with graph.planner():
+        task = Running(commander, max_chunks=1)
+        outcome = task.wait()
+    assert outcome.chunks_executed == 1
+    assert len(graph.executor.goals) == 3
+    assert any("/execute_chunk: no joint states yet." in item.waiting_for for item in task.feedback)
+
+
+def test_an_executor_that_never_gets_ready_ends_the_task(graph: FakeGraph, commander: Commander) -> None:
+    graph.executor.termination, graph.executor.message = ExecuteChunk.Result.NOT_READY, "no joint states yet."
+    with graph.planner(server_timeout=0.5):
+        outcome = Running(commander, max_chunks=1).wait()
+    assert outcome.termination == Result.EXECUTION_FAILED
+    assert outcome.message == "/execute_chunk: no joint states yet."
+
+
+@pytest.mark.parametrize(("mode", "deadline"), [("overlap", 0.0), ("deadline", 0.3)])
+def test_the_next_plan_is_made_while_a_chunk_runs_and_takes_over(
+    graph: FakeGraph, commander: Commander, mode: str, deadline: float
+) -> None:
+    graph.executor.chunk_seconds = 2.0  # as long as the contract says: the seam is where the feedback puts it
+    with graph.planner(mode=mode, deadline=deadline):
+        outcome = Running(commander, max_chunks=3).wait()
+        until(lambda: len(graph.reports) == 3)
+    goals, wanted = graph.executor.goals, getattr(ExecuteChunk.Goal, mode.upper())
+    assert [goal.mode for goal in goals] == [ExecuteChunk.Goal.HOLD, wanted, wanted]
+    assert [goal.policy for goal in goals[1:]] == [ExecuteChunk.Goal.REPLACE_NOW] * 2
+    assert graph.executor.replaced >= 1
+    assert outcome.chunks_executed == 3
+    assert [report.mode for report in graph.reports] == [PlanReport.HOLD, wanted, wanted]
+
+
+def test_a_chunk_that_fails_ends_the_plan_that_is_made_meanwhile(graph: FakeGraph, commander: Commander) -> None:
+    answer = threading.Event()
+    with graph.planner(mode="overlap"):
+        task = Running(commander)
+        until(lambda: bool(graph.executor.goals))
+        graph.policy.score = lambda request: (answer.wait(5.0), graph.policy.score_well(request))[1]
+        graph.executor.fault = "right arm: overload."
+        outcome = task.wait()
+        answer.set()
+    assert outcome.termination == Result.EXECUTION_FAILED
+    assert outcome.message == "/execute_chunk: right arm: overload."
 
 
 def test_a_plan_uses_only_images_acquired_after_the_arms_came_to_rest(graph: FakeGraph, commander: Commander) -> None:

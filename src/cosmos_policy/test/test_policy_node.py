@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import dataclasses
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +16,27 @@ from policies import INSTRUCTION, tiny_policy
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from rclpy.task import Future
+from std_msgs.msg import String
 
 from cosmos_policy.messages import chunk_actions, image_array, image_message
+from cosmos_policy.plan_messages import jpeg_array, scored_values, settings_message
+from cosmos_policy.planner.table import ValueTable
 from cosmos_policy.policy_node import PolicyNode
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
 from cosmos_policy.run_task import wait_for
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.observation import Observation as CoreObservation
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_msgs.msg import Observation, StageTime
+from cosmos_policy_core.planning.aggregate import aggregate
+from cosmos_policy_core.planning.compatibility import scale_of
+from cosmos_policy_core.planning.planner import BestOfN
+from cosmos_policy_core.planning.presets import PlannerSettings
+from cosmos_policy_msgs.msg import Observation, PlanSettings, StageTime
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
+
+ONE_VALUE = settings_message(PlannerSettings(futures=1, values=1, pruning=False))
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -35,6 +48,7 @@ class Asker:
         self.node = Node("asker", context=context)
         self._propose = self.node.create_client(ProposeChunks, "/policy/propose_chunks")
         self._score = self.node.create_client(ScoreChunks, "/policy/score_chunks")
+        self._cancel = self.node.create_publisher(String, CANCEL_TOPIC, CANCELLATIONS)
 
     def propose(self, **fields: object) -> ProposeChunks.Response:
         assert self._propose.wait_for_service(10.0)
@@ -42,7 +56,22 @@ class Asker:
 
     def score(self, **fields: object) -> ScoreChunks.Response:
         assert self._score.wait_for_service(10.0)
-        return wait_for(self._score.call_async(ScoreChunks.Request(**fields)), 20.0, "/policy/score_chunks")
+        return wait_for(self.start_scoring(**fields), 20.0, "/policy/score_chunks")
+
+    def start_proposing(self, **fields: object) -> Future:
+        return self._propose.call_async(ProposeChunks.Request(**fields))
+
+    def start_scoring(self, **fields: object) -> Future:
+        return self._score.call_async(ScoreChunks.Request(**fields))
+
+    def has_cancel_listener(self) -> bool:
+        deadline = time.monotonic() + 10.0
+        while not self._cancel.get_subscription_count() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return bool(self._cancel.get_subscription_count())
+
+    def cancel(self, plan_id: str) -> None:
+        self._cancel.publish(String(data=plan_id))
 
 
 @pytest.fixture(scope="module")
@@ -133,16 +162,19 @@ def test_the_same_seed_proposes_the_same_chunk_and_none_a_new_one(asker: Asker, 
 
 def test_scores_condition_on_the_sampled_latents(asker: Asker, policy: CosmosPolicy, observation: Observation) -> None:
     chunks = asker.propose(observation=observation, n=2, seeds=[5, 6], steps=2, with_latents=True).chunks
-    response = asker.score(
-        observation=observation, chunks=chunks, futures=2, values=3, future_steps=3, value_steps=3, with_images=True
-    )
+    settings = settings_message(PlannerSettings(futures=2, values=3, future_steps=3, value_steps=3, pruning=False))
+    response = asker.score(observation=observation, chunks=chunks, settings=settings, with_images=True)
     core = as_core(observation)
     futures = policy.imagine(core, policy.propose(core, 2, [5, 6], 2), 2, 3)
     expected = policy.evaluate(core, futures, 3, 3)
     assert (response.status, response.checkpoint_id) == (ScoreChunks.Response.OK, policy.identity)
-    values = np.array([np.asarray(score.values).reshape(2, 3) for score in response.scores])
+    values, known = (np.array(part) for part in zip(*map(scored_values, response.scores), strict=True))
     np.testing.assert_allclose(values, expected, atol=1e-4)
-    assert len(response.images) == 2 * 3
+    assert known.all()
+    assert (response.certain, response.evaluations_spent, response.evaluations_saved) == (True, 12, 0)
+    assert len(response.images) == 3
+    assert response.images_of == np.argmax([aggregate(value.ravel()) for value in values])
+    assert jpeg_array(response.images[0]).shape == (64, 64, 3)
     assert [stage.stage for stage in response.stages] == [
         StageTime.ENCODE,
         StageTime.IMAGINE,
@@ -153,7 +185,7 @@ def test_scores_condition_on_the_sampled_latents(asker: Asker, policy: CosmosPol
 
 def test_a_chunk_without_a_latent_is_scored_by_its_actions(asker: Asker, observation: Observation) -> None:
     chunks = asker.propose(observation=observation, n=1, seeds=[5]).chunks
-    response = asker.score(observation=observation, chunks=chunks, futures=1, values=1)
+    response = asker.score(observation=observation, chunks=chunks, settings=ONE_VALUE)
     assert response.status == ScoreChunks.Response.OK
     assert np.isfinite(response.scores[0].values).all()
 
@@ -188,20 +220,102 @@ def test_observations_that_do_not_fit_the_contract_are_refused(asker: Asker, obs
     assert "encoding is 'bgr8'" in refusal()
 
 
-def test_a_request_for_nothing_tells_that_the_node_is_ready(asker: Asker) -> None:
-    assert asker.propose(n=0).status == ProposeChunks.Response.OK
-    assert asker.score().status == ScoreChunks.Response.OK
+def test_a_request_for_nothing_tells_that_the_node_is_ready_and_what_it_serves(
+    asker: Asker, policy: CosmosPolicy
+) -> None:
+    for response in (asker.propose(n=0), asker.score()):
+        assert (response.status, response.checkpoint_id) == (0, policy.identity)
+        assert Embodiment.from_yaml(response.contract) == policy.contract
+        assert response.scale == scale_of(policy)
+
+
+def test_shares_of_two_scorers_lead_to_the_choice_of_one(
+    asker: Asker, policy: CosmosPolicy, observation: Observation
+) -> None:
+    settings = PlannerSettings(n=4, futures=2, values=3, future_steps=3, value_steps=3, depth=2)
+    chunks = list(asker.propose(observation=observation, n=4, seeds=[5, 6, 7, 8], with_latents=True).chunks)
+    table = ValueTable(chunks, "majority_mean", 2, 3)
+    for share in ([0, 2], [1, 3]):
+        response = asker.score(
+            observation=observation,
+            chunks=[chunks[k] for k in share],
+            settings=settings_message(settings),
+            finish_best=True,
+        )
+        assert {state.depth for state in response.states} == {1, 2}
+        assert {state.candidate_id for state in response.states} == set(share)
+        table.add(share, response)
+    decision, certain = table.decide()
+    alone = BestOfN(policy, policy, settings=dataclasses.replace(settings, pruning=False))
+    assert certain
+    assert decision.index == alone.decide(as_core(observation), 5).chosen
+
+
+@pytest.mark.parametrize("query", ["propose", "score"])
+def test_a_cancelled_plan_frees_the_device_within_a_denoising_step(
+    asker: Asker, node: PolicyNode, observation: Observation, query: str
+) -> None:
+    chunks = asker.propose(observation=observation, n=1, seeds=[5], with_latents=True).chunks
+    settings = settings_message(PlannerSettings(futures=1, values=1, future_steps=10_000, pruning=False))
+    plan = {"observation": observation, "plan_id": f"plan {query}"}
+    if query == "propose":
+        answer = asker.start_proposing(n=1, seeds=[5], steps=10_000, **plan)
+    else:
+        answer = asker.start_scoring(chunks=chunks, settings=settings, **plan)
+    assert asker.has_cancel_listener()
+    asker.cancel("another plan")
+    time.sleep(0.3)
+    assert not answer.done()
+    asker.cancel(plan["plan_id"])
+    response = wait_for(answer, 5.0, query)
+    assert response.status == ProposeChunks.Response.CANCELLED == ScoreChunks.Response.CANCELLED
+    # So is a query of that plan that arrives only now.
+    assert asker.propose(n=1, seeds=[5], **plan).status == ProposeChunks.Response.CANCELLED
+    assert asker.propose(n=1, seeds=[5], observation=observation).status == ProposeChunks.Response.OK
+
+
+def test_a_query_ends_when_the_node_is_deactivated(asker: Asker, node: PolicyNode, observation: Observation) -> None:
+    answer = asker.start_proposing(observation=observation, n=1, seeds=[5], steps=10_000)
+    time.sleep(0.3)
+    node.trigger_deactivate()
+    response = wait_for(answer, 5.0, "/policy")
+    node.trigger_activate()
+    assert response.status in (ProposeChunks.Response.CANCELLED, ProposeChunks.Response.NOT_READY)
+
+
+def test_a_time_limit_leaves_at_least_the_first_chunk_and_what_is_known(asker: Asker, observation: Observation) -> None:
+    response = asker.propose(observation=observation, n=3, seeds=[5, 6, 7], with_latents=True, time_limit=1e-3)
+    assert [chunk.seed for chunk in response.chunks] == [5]
+    steps = {"future_steps": 2000, "value_steps": 2000}
+    settings = settings_message(PlannerSettings(futures=3, values=5, pruning=False, **steps))
+    response = asker.score(observation=observation, chunks=response.chunks, settings=settings, time_limit=0.5)
+    assert (response.status, response.certain) == (ScoreChunks.Response.OK, False)
+    assert response.evaluations_spent < 15
+    assert response.evaluations_spent == scored_values(response.scores[0])[1].sum()
+
+
+def test_an_observation_is_encoded_once_per_plan(
+    asker: Asker, node: PolicyNode, observation: Observation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded, encoded = node._queries._policy, []
+    monkeypatch.setattr(loaded, "encode", lambda *given: (encoded.append(1), CosmosPolicy.encode(loaded, *given))[1])
+    for plan_id in ("first", "second"):
+        chunks = asker.propose(observation=observation, n=1, seeds=[5], plan_id=plan_id).chunks
+        asker.score(observation=observation, chunks=chunks, settings=ONE_VALUE, plan_id=plan_id)
+    assert len(encoded) == 2
 
 
 def test_counts_that_do_not_fit_are_refused(asker: Asker, observation: Observation) -> None:
     chunks = asker.propose(observation=observation, n=1).chunks
     assert "one seed each" in asker.propose(observation=observation, n=2, seeds=[1]).message
-    assert "at least one" in asker.score(observation=observation, chunks=chunks, futures=0, values=1).message
+    response = asker.score(observation=observation, chunks=chunks, settings=PlanSettings(futures=0, values=1))
+    assert response.status == ScoreChunks.Response.BAD_SETTINGS
+    assert "futures is 0" in response.message
 
 
 def test_chunks_that_do_not_fit_the_contract_are_refused(asker: Asker, observation: Observation) -> None:
     def refusal() -> str:
-        response = asker.score(observation=observation, chunks=[chunk], futures=1, values=1)
+        response = asker.score(observation=observation, chunks=[chunk], settings=ONE_VALUE)
         assert response.status == ScoreChunks.Response.BAD_CHUNK
         return str(response.message)
 
@@ -226,7 +340,7 @@ def test_requests_at_the_same_time_wait_their_turn(asker: Asker, observation: Ob
 def test_an_inactive_policy_says_that_it_is_not_ready(asker: Asker, node: PolicyNode, observation: Observation) -> None:
     node.trigger_deactivate()
     response = asker.propose(observation=observation, n=1)
-    scored = asker.score(observation=observation, futures=1, values=1)
+    scored = asker.score(observation=observation, settings=ONE_VALUE)
     node.trigger_activate()
     assert (response.status, scored.status) == (ProposeChunks.Response.NOT_READY, ScoreChunks.Response.NOT_READY)
     assert "policy is inactive" in response.message

@@ -13,6 +13,22 @@ ARGUMENTS = (
     Argument("candidates", 8, "Chunks to choose among.", minimum=1),
     Argument("futures", 3, "Imagined futures per chunk.", minimum=1),
     Argument("values", 5, "Value predictions per future.", minimum=1),
+    Argument("preset", "default", "Base of the settings of planning.", choices=("reference", "default")),
+    Argument(
+        "aggregation",
+        "majority_mean",
+        "Values to one score.",
+        choices=("average", "lcb", "success_vote", "majority_mean"),
+    ),
+    Argument("depth", 1, "Chunks looked ahead.", minimum=1),
+    Argument(
+        "mode",
+        "hold",
+        "Plan at rest, while moving, or while moving with the time until the seam.",
+        choices=("hold", "overlap", "deadline"),
+    ),
+    Argument("deadline", 0.0, "Wall time of a plan [s]; the best choice so far is run then. 0: none.", minimum=0.0),
+    Argument("more_scorers", "", "Names of scorers started elsewhere that share the candidates: /scorer_b,/scorer_c."),
     Argument("imagined_images", False, "Report what the planner imagined for the chunk it chose."),
 )
 
@@ -26,6 +42,8 @@ def policies(chosen: Chosen) -> list[NodeSpec]:
     if chosen["planning_checkpoint"]:
         checkpoints[SCORER] = chosen["planning_checkpoint"]
     common = {"embodiment": embodiment(chosen), "device": chosen["device"], "use_sim_time": is_simulated(chosen)}
+    if chosen["depth"] > 1:  # beyond the first chunk the policy proposes from states that the scorer imagines
+        common["proposing_checkpoint"] = chosen["checkpoint"]
     return [
         NodeSpec("cosmos_policy", "policy_node", name, parameters={**common, "checkpoint": checkpoint})
         for name, checkpoint in checkpoints.items()
@@ -35,11 +53,12 @@ def policies(chosen: Chosen) -> list[NodeSpec]:
 def planner(chosen: Chosen) -> list[NodeSpec]:
     """Describe the node that turns an instruction into chunks."""
     scorer = SCORER if chosen["planning_checkpoint"] else POLICY
-    names = ("planner", "candidates", "futures", "values", "imagined_images")
-    parameters = {name: chosen[name] for name in names} | {
+    names = ("planner", "candidates", "futures", "values", "preset", "aggregation", "depth", "mode", "deadline")
+    more = [name.strip() for name in chosen["more_scorers"].split(",") if name.strip()]
+    parameters = {name: chosen[name] for name in (*names, "imagined_images")} | {
         "embodiment": embodiment(chosen),
         "policy": f"/{POLICY}",
-        "scorers": [f"/{scorer}"],
+        "scorers": [f"/{scorer}", *more],
         "use_sim_time": is_simulated(chosen),
     }
     return [NodeSpec("cosmos_policy", "planner_node", "planner", parameters=parameters)]

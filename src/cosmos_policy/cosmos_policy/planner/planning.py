@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import time
+from uuid import uuid4
 
 import numpy as np
 from rclpy.time import Time
 
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import stage_message
-from cosmos_policy.planner.report import Scoring, merge_stages, plan_report
-from cosmos_policy.planner.scoring import Scorers
+from cosmos_policy.planner.crew import meet_policy, meet_scorers
+from cosmos_policy.planner.report import Circumstances, Scoring, merge_stages, plan_report
+from cosmos_policy.planner.scoring import score_candidates
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
-from cosmos_policy_msgs.msg import ActionChunk, Observation, StageTime
+from cosmos_policy.planner.timing import PlanTime
+from cosmos_policy_core.model.ensembles import candidate_seeds
+from cosmos_policy_msgs.msg import ActionChunk, Observation, PlanReport, StageTime
 from cosmos_policy_msgs.srv import ProposeChunks
 
 PATIENCE = 0.5  # [s] before the client hears what is missing; a frame is due within a period or two
+
+
+MODES = {"hold": PlanReport.HOLD, "overlap": PlanReport.OVERLAP, "deadline": PlanReport.DEADLINE}
 
 
 def proposal_seeds(base: int, plan_index: int, n: int) -> list[int]:
@@ -25,16 +32,19 @@ def proposal_seeds(base: int, plan_index: int, n: int) -> list[int]:
 
 
 class Planning:
-    """Make plans for a task while the arms rest."""
+    """Make the plans of a task, at rest or while a chunk runs."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._links = session.links
         self._settings = session.settings
-        self._scorers = Scorers(session)
 
-    async def run(self, plan_index: int, at_rest: Time) -> ActionChunk:
-        """Observe, propose, choose and report; images must be younger than `at_rest`.
+    async def run(self, plan_index: int, since: Time | None, moving: bool = False) -> ActionChunk:
+        """Observe, propose, choose and report.
+
+        Args:
+            since: images must be younger; None where the arms move, and the newest are the best.
+            moving: whether a chunk runs meanwhile.
 
         Raises:
             TaskEnd: when no plan can be made.
@@ -42,35 +52,51 @@ class Planning:
         feedback = self._session.feedback
         feedback.plan_index, feedback.candidate_values = plan_index, []
         await self._meet()
+        plan_id = f"{self._links.node.get_name()}-{uuid4().hex}-{plan_index}"
+        try:
+            return await self._plan(plan_id, plan_index, since, moving)
+        except BaseException:
+            self._session.cancel_plan(plan_id)
+            raise
+
+    async def _plan(self, plan_id: str, plan_index: int, since: Time | None, moving: bool) -> ActionChunk:
+        settings, feedback = self._settings, self._session.feedback
         began = time.perf_counter()
-        observation = await self._observe(at_rest)
+        observation = await self._observe(since)
+        plan_time = PlanTime(settings.deadline)
         observed = time.perf_counter() - began
-        proposal = await self._propose(observation, plan_index)
+        proposal = await self._propose(observation, plan_index, plan_id, plan_time)
         chunks = list(proposal.chunks)
         scoring, chosen, decided = Scoring(), 0, 0.0
-        if self._settings.planner == "best_of_n":
-            scoring, chosen, decided = await self._scorers.score(observation, chunks)
+        if settings.planner == "best_of_n" and len(chunks) == settings.proposals:
+            scoring, chosen, decided = await score_candidates(self._session, observation, chunks, plan_id, plan_time)
+        elif settings.planner == "best_of_n":  # time was up before there was anything to compare
+            scoring = Scoring(completed=PlanReport.DIRECT_CHUNK)
         stages = [
             stage_message(StageTime.OBSERVE, observed),
             *merge_stages([*proposal.stages, *scoring.stages]),
             stage_message(StageTime.DECIDE, decided),
         ]
-        stamp = self._links.node.get_clock().now().to_msg()
-        report = plan_report(
-            self._settings, observation, chunks, chosen, scoring, stages, plan_index=plan_index, stamp=stamp
+        circumstances = Circumstances(
+            plan_index=plan_index,
+            stamp=self._links.node.get_clock().now().to_msg(),
+            mode=MODES[settings.mode] if moving else PlanReport.HOLD,
+            duration=plan_time.spent,
+            limit=plan_time.limit,
         )
+        report = plan_report(settings, observation, chunks, chosen, scoring, stages, circumstances)
         self._links.publish_report(report)
         feedback.candidate_values, feedback.chosen = report.candidate_values, report.chosen
         return chunks[chosen]
 
     async def _meet(self) -> None:
         """Wait for all servers before observing, so that what is planned on is fresh."""
-        await self._session.meet(self._links.policy, ProposeChunks.Request(n=0), Result.POLICY_FAILED)
+        await meet_policy(self._session)
         if self._settings.planner == "best_of_n":
-            await self._scorers.meet()
+            await meet_scorers(self._session)
         await self._session.server(self._links.executor.server_is_ready, "/execute_chunk", Result.EXECUTION_FAILED)
 
-    async def _observe(self, at_rest: Time) -> Observation:
+    async def _observe(self, since: Time | None) -> Observation:
         self._session.show(Feedback.OBSERVING)
         taken: list[Observation] = []
         began, reason = time.monotonic(), ""
@@ -79,7 +105,7 @@ class Planning:
             nonlocal reason
             now = self._links.node.get_clock().now()
             try:
-                taken.append(self._links.observations.take(self._session.request.instruction, now, since=at_rest))
+                taken.append(self._links.observations.take(self._session.request.instruction, now, since=since))
             except ObservationUnavailable as missing:
                 reason = str(missing)
                 if time.monotonic() - began > PATIENCE:
@@ -91,14 +117,19 @@ class Planning:
             return taken[0]
         raise TaskEnd(Result.NO_OBSERVATION, f"no observation within {limit} s: {reason}")
 
-    async def _propose(self, observation: Observation, plan_index: int) -> ProposeChunks.Response:
-        n = self._settings.proposals
+    async def _propose(
+        self, observation: Observation, plan_index: int, plan_id: str, plan_time: PlanTime
+    ) -> ProposeChunks.Response:
+        n, base = self._settings.proposals, self._session.request.seed
+        published = self._settings.published_seeds
         request = ProposeChunks.Request(
             observation=observation,
             n=n,
-            seeds=proposal_seeds(self._session.request.seed, plan_index, n),
-            steps=self._settings.proposal_steps,
+            seeds=candidate_seeds(base, n) if published else proposal_seeds(base, plan_index, n),
+            steps=self._settings.planning.action_steps or 0,
             with_latents=self._settings.planner == "best_of_n",
+            plan_id=plan_id,
+            time_limit=plan_time.for_question,
         )
         client = self._links.policy
         response: ProposeChunks.Response = await self._session.ask(
@@ -108,7 +139,7 @@ class Planning:
             raise TaskEnd(Result.UNKNOWN_INSTRUCTION, response.message)
         if response.status != ProposeChunks.Response.OK:
             raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {response.message}")
-        if len(response.chunks) != n:
+        if len(response.chunks) != n and not (plan_time.limit and len(response.chunks) == 1):
             what = f"{len(response.chunks)} chunk(s) instead of {n}"
             raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {what}. Run matching versions.")
         return response

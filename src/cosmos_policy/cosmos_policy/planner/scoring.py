@@ -3,141 +3,111 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
-import numpy as np
-from rclpy.client import Client
-from rclpy.task import Future
-
+from cosmos_policy.plan_messages import scored_message, settings_message
 from cosmos_policy.planner.report import Scoring, merge_stages
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
+from cosmos_policy.planner.sharing import Sharing
+from cosmos_policy.planner.table import ValueTable
+from cosmos_policy.planner.timing import PlanTime
 from cosmos_policy_core.errors import ModelError
-from cosmos_policy_core.planning.best_of_n import choose
-from cosmos_policy_msgs.msg import ActionChunk, Observation, ScoredChunk
+from cosmos_policy_msgs.msg import ActionChunk, ImaginedState, Observation, PlanReport
 from cosmos_policy_msgs.srv import ScoreChunks
 
 
-class Scorers:
-    """Ask all scorers at the same time, each for its share of the candidates."""
+async def score_candidates(
+    session: Session, observation: Observation, chunks: list[ActionChunk], plan_id: str, plan_time: PlanTime
+) -> tuple[Scoring, int, float]:
+    """Share the candidates among the scorers and choose; one that fails costs time, not candidates.
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._links = session.links
-        self._settings = session.settings
-        self._absent: set[Client] = set()
+    Returns:
+        All scores, the chosen candidate, and the wall time of the decision itself [s].
 
-    async def meet(self) -> None:
-        """Wait for the scorers; one that is not there costs nothing but its help, as long as there is another."""
-        problems: list[str] = []
-        for client in self._links.scorers:
-            if client in self._absent and not client.service_is_ready():
-                continue
-            try:
-                await self._session.meet(client, ScoreChunks.Request(), Result.SCORING_FAILED)
-                self._absent.discard(client)
-            except TaskEnd as end:
-                if end.termination != Result.SCORING_FAILED:
-                    raise
-                self._absent.add(client)
-                problems.append(str(end))
-                self._links.node.get_logger().warning(f"going on without a scorer: {end}")
-        if len(self._absent) == len(self._links.scorers):
-            raise TaskEnd(Result.SCORING_FAILED, " ".join(problems) or "no scorer is there any more.")
+    Raises:
+        TaskEnd: no scorer could value the candidates, or the task was interrupted.
+    """
+    session.show(Feedback.SCORING)
+    settings, links = session.settings, session.links
+    clients = [client for client in links.scorers if client not in links.away]
+    message = settings_message(settings.planning)
+    table = ValueTable(chunks, settings.aggregation, settings.futures, settings.values)
 
-    async def score(self, observation: Observation, chunks: list[ActionChunk]) -> tuple[Scoring, int, float]:
-        """Share the candidates among the scorers; one that fails costs its share, not the task.
-
-        Returns:
-            All scores, the chosen candidate, and the wall time of the decision itself [s].
-
-        Raises:
-            TaskEnd: no scorer valued its share, or the task was interrupted.
-        """
-        self._session.show(Feedback.SCORING)
-        clients = [client for client in self._links.scorers if client not in self._absent]
-        shares = [[int(k) for k in share] for share in np.array_split(range(len(chunks)), len(clients))]
-        tasks = [
-            (share, self._start(client, observation, [chunks[k] for k in share]))
-            for client, share in zip(clients, shares, strict=True)
-            if share
-        ]
-        # Every task checks for interruptions and has its own time-out, so this wait ends.
-        await self._links.pulse.until(lambda: all(task.done() for _, task in tasks), float("inf"))
-        answers: list[tuple[list[int], ScoreChunks.Response]] = []
-        problems: list[str] = []
-        for share, task in tasks:
-            answer = task.result()
-            if not isinstance(answer, TaskEnd):
-                answers.append((share, answer))
-            elif answer.termination == Result.SCORING_FAILED:
-                problems.append(str(answer))
-            else:
-                raise answer
-        return self._decide(chunks, answers, problems)
-
-    def _start(self, client: Client, observation: Observation, chunks: list[ActionChunk]) -> Future:
-        """Begin a share; the executor runs it beside the others. It must not raise: that would end the executor."""
-
-        async def share() -> ScoreChunks.Response | TaskEnd:
-            try:
-                return await self._score_share(client, observation, chunks)
-            except TaskEnd as end:
-                return end
-
-        task = self._links.node.executor.create_task(share)
-        task.add_done_callback(self._links.pulse.wake)
-        return task
-
-    async def _score_share(
-        self, client: Client, observation: Observation, chunks: list[ActionChunk]
-    ) -> ScoreChunks.Response:
-        request = ScoreChunks.Request(
+    def ask(share: Sequence[int]) -> ScoreChunks.Request:
+        return ScoreChunks.Request(
             observation=observation,
-            chunks=chunks,
-            futures=self._settings.futures,
-            values=self._settings.values,
-            future_steps=self._settings.future_steps,
-            value_steps=self._settings.value_steps,
-            with_images=self._settings.imagined_images,
+            chunks=[chunks[k] for k in share],
+            settings=message,
+            finish_best=len(share) < len(chunks),
+            with_images=settings.imagined_images,
+            plan_id=plan_id,
+            time_limit=plan_time.for_question,
         )
-        response = await self._session.ask(
-            client, request, Feedback.SCORING, self._settings.scoring_timeout, Result.SCORING_FAILED
-        )
-        if response.status != ScoreChunks.Response.OK:
-            raise TaskEnd(Result.SCORING_FAILED, f"{client.srv_name}: {response.message}")
-        wanted = self._settings.futures * self._settings.values
-        if len(response.scores) != len(chunks) or any(len(score.values) != wanted for score in response.scores):
-            raise TaskEnd(
-                Result.SCORING_FAILED,
-                f"{client.srv_name}: the answer does not hold {wanted} values for each of {len(chunks)} chunk(s). "
-                "Run matching versions.",
-            )
-        return response
 
-    def _decide(
-        self, chunks: list[ActionChunk], answers: list[tuple[list[int], ScoreChunks.Response]], problems: list[str]
-    ) -> tuple[Scoring, int, float]:
-        began = time.perf_counter()
-        for problem in problems:
-            self._links.node.get_logger().warning(f"a scorer failed; its candidates cannot be chosen: {problem}")
-        shape = (self._settings.futures, self._settings.values)
-        values = np.full((len(chunks), *shape), np.nan)
-        scores = [ScoredChunk(candidate_id=chunk.candidate_id, seed=chunk.seed) for chunk in chunks]
-        images = {}
-        for share, answer in answers:
-            cameras = len(answer.images) // len(share)
-            for place, k in enumerate(share):
-                scores[k] = answer.scores[place]
-                values[k] = np.asarray(scores[k].values, dtype=np.float64).reshape(shape)
-                images[k] = answer.images[place * cameras : (place + 1) * cameras]
-        try:
-            decision = choose(values, self._settings.aggregation)
-        except ModelError as error:
-            raise TaskEnd(Result.SCORING_FAILED, " ".join(problems) or str(error)) from error
-        scoring = Scoring(
-            scores=tuple(scores),
-            values=tuple(decision.candidate_values.tolist()),
-            stages=tuple(merge_stages([stage for _, answer in answers for stage in answer.stages])),
-            images=images,
-            checkpoint_id=answers[0][1].checkpoint_id,
+    sharing = Sharing(clients, ask, table, settings.scoring_timeout, links.pulse.wake)
+    try:
+        while not (sharing.complete or sharing.stuck or plan_time.is_over):
+            await links.pulse.until(
+                lambda: sharing.advance() or sharing.complete or sharing.stuck or plan_time.is_over,
+                float("inf"),
+                session.check,
+            )
+    finally:
+        unanswered = sharing.close()
+    if unanswered:
+        session.cancel_plan(plan_id)
+    for client in sharing.unusable:
+        session.lose(client)
+    for problem in sharing.problems:
+        links.node.get_logger().warning(f"a scorer's work was done without it: {problem}")
+    return _decide(chunks, table, sharing, plan_time)
+
+
+def _decide(
+    chunks: list[ActionChunk], table: ValueTable, sharing: Sharing, plan_time: PlanTime
+) -> tuple[Scoring, int, float]:
+    began = time.perf_counter()
+    problems = " ".join(sharing.problems)
+    if not sharing.complete and (sharing.stuck or not plan_time.limit):
+        raise TaskEnd(Result.SCORING_FAILED, problems or "no scorer is there any more.")
+    try:
+        decision, certain = table.decide()
+    except ModelError as error:
+        raise TaskEnd(Result.SCORING_FAILED, f"{problems} {error}".strip()) from error
+    if not certain and not plan_time.limit:
+        raise TaskEnd(
+            Result.SCORING_FAILED,
+            "the scorers left values out that could change the choice. Run matching versions of planner and scorers.",
         )
-        return scoring, decision.index, time.perf_counter() - began
+    answers = [job.answer for job in sharing.jobs if job.answer is not None and job.answer.status == 0]
+    completed = PlanReport.DECIDED if certain else PlanReport.PARTLY_VALUED
+    chosen = chunks[decision.index].candidate_id
+    scoring = Scoring(
+        scores=tuple(scored_message(chunk, table.values[k], table.known[k]) for k, chunk in enumerate(chunks)),
+        values=tuple(decision.candidate_values.tolist()),
+        stages=tuple(merge_stages([stage for answer in answers for stage in answer.stages])),
+        images=next((tuple(a.images) for a in answers if len(a.images) and a.images_of == chosen), ()),
+        checkpoint_id=answers[0].checkpoint_id if answers else "",
+        completed=completed if certain or table.known.any() else PlanReport.DIRECT_CHUNK,
+        threshold=table.threshold,
+        spent=sum(int(answer.evaluations_spent) for answer in answers),
+        saved=int((~table.known).sum()),
+        states=tuple(_states(answers)),
+        shares=tuple(sharing.report(chunks)),
+    )
+    return scoring, decision.index, time.perf_counter() - began
+
+
+def _states(answers: Sequence[ScoreChunks.Response]) -> list[ImaginedState]:
+    """Join the trees of several scorers into one list; a candidate that was valued twice is told once."""
+    joined: list[ImaginedState] = []
+    told: set[int] = set()
+    for answer in answers:
+        places: dict[int, int] = {}
+        for index, state in enumerate(answer.states):
+            if state.candidate_id not in told:
+                places[index] = len(joined)
+                state.parent = places.get(state.parent, -1)
+                joined.append(state)
+        told |= {state.candidate_id for state in answer.states}
+    return joined

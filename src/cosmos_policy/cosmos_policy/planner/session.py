@@ -11,11 +11,14 @@ from rclpy.action import ActionClient
 from rclpy.action.server import ServerGoalHandle
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
+from std_msgs.msg import String
 
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.planner.pulse import Pulse
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.planner.success import SuccessWatch
+from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.msg import PlanReport
 
@@ -57,7 +60,12 @@ class Links:
     scorers: tuple[Client, ...]
     executor: ActionClient
     publish_report: Callable[[PlanReport], None]
-    met: set[Client]
+    publish_cancellation: Callable[[String], None]
+    contract: Embodiment
+    met: dict[Client, Any]
+    """Servers that answered a greeting, and what they said."""
+    away: dict[Client, Future | None]
+    """Scorers that do not take part, and the question whether they are back."""
 
 
 class Session:
@@ -68,6 +76,8 @@ class Session:
         self.settings = links.settings
         self.request: RunTask.Goal = goal.request
         self.feedback = Feedback()
+        self.watch: Callable[[], None] = nothing
+        """Looked at with everything else that can end the task: a chunk that runs while a plan is made."""
         self._goal = goal
         self._told = self._logged = 0.0
         self._began = links.node.get_clock().now()
@@ -82,6 +92,7 @@ class Session:
             raise TaskEnd(Result.SHUTDOWN, "the planner is being deactivated. Activate it and send the goal again.")
         if self.links.success.succeeded:
             raise TaskEnd(Result.SUCCEEDED)
+        self.watch()
         limit = self.request.max_duration
         if 0 < limit <= self.elapsed():
             raise TaskEnd(Result.BUDGET_SPENT, f"max_duration of {limit} s is over without success.{self.left_over()}")
@@ -109,25 +120,37 @@ class Session:
         if response is not None and response.status == type(response).NOT_READY:
             problem = str(response.message)
         if problem:
-            self.links.met.discard(client)
+            self.links.met.pop(client, None)
             raise TaskEnd(termination, f"{client.srv_name}: {problem}")
         return response
 
-    async def meet(self, client: Client, greeting: Any, termination: int) -> None:
+    def lose(self, client: Client) -> None:
+        """Do without a scorer until it says that it is back."""
+        self.links.met.pop(client, None)
+        self.links.away[client] = None
+
+    def cancel_plan(self, plan_id: str) -> None:
+        """Free the devices that still work on a plan."""
+        self.links.publish_cancellation(String(data=plan_id))
+
+    async def meet(self, client: Client, greeting: Any, termination: int) -> Any:
         """Make sure that a service is there, hears us, is heard, and is ready; the first time and after it was gone.
 
         The first answer of a service may be lost, because it does not know its new client yet. So the first
         question is one that costs nothing, asked until it is answered.
+
+        Returns:
+            The answer to the greeting.
         """
         if client in self.links.met and client.service_is_ready():
-            return
+            return self.links.met[client]
         deadline = time.monotonic() + self.settings.server_timeout
         while True:
             await self.server(client.service_is_ready, client.srv_name, termination)
             response, problem = await self._call(client, greeting, GREETING_TIMEOUT)
             if response is not None and response.status != type(response).NOT_READY:
-                self.links.met.add(client)
-                return
+                self.links.met[client] = response
+                return response
             problem = f"{client.srv_name}: {problem or response.message}"
             if time.monotonic() > deadline:
                 raise TaskEnd(termination, problem)
@@ -172,6 +195,11 @@ class Session:
         self.feedback.waiting_for = ""
         self._publish()
 
+    def progress(self, step: int, steps: int) -> None:
+        """Show how far the running chunk is, whatever the phase."""
+        self.feedback.step, self.feedback.steps = step, steps
+        self._publish()
+
     def wait_for(self, reason: str) -> None:
         """Tell what the task waits for: to the client once a second, to the log once in ten."""
         now, begins = time.monotonic(), self.feedback.phase != Feedback.WAITING
@@ -187,3 +215,7 @@ class Session:
     def _publish(self) -> None:
         if self._goal.is_active:
             self._goal.publish_feedback(self.feedback)
+
+
+def nothing() -> None:
+    """Watch nothing."""

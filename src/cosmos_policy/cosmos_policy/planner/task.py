@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 import traceback
+from collections import deque
 
 from rclpy.action.server import ServerGoalHandle
 
 from cosmos_policy.planner.execution import Execution
 from cosmos_policy.planner.planning import Planning
 from cosmos_policy.planner.session import Links, Result, Session, TaskEnd
+from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy_msgs.action import RunTask
+
+MARGIN = 0.05  # [s] between a plan and the seam it is made for: the take-over itself takes a tick or two
 
 
 async def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:
@@ -46,15 +50,48 @@ def _check_goal(request: RunTask.Goal) -> None:
 
 
 async def _repeat(session: Session, execution: Execution) -> None:
-    links, limit = session.links, session.request.max_chunks
-    planning = Planning(session)
-    at_rest = links.node.get_clock().now()
+    try:
+        plans = await _plan_and_execute(session, execution)
+    except TaskEnd as end:
+        raise await execution.halted(end) from end
+    # The report of a success in the last step may still be on its way.
+    await session.links.pulse.until(lambda: False, session.settings.success_grace, session.check)
+    raise TaskEnd(Result.BUDGET_SPENT, f"{plans} chunk(s) executed without success.{session.left_over()}")
+
+
+async def _plan_and_execute(session: Session, execution: Execution) -> int:
+    """Execute plan after plan, the next one made at rest (mode hold) or while the one before is executed."""
+    clock, limit, settings = session.links.node.get_clock(), session.request.max_chunks, session.settings
+    planning, lead = Planning(session), Lead(settings)
     plan_index = 0
     while limit == 0 or plan_index < limit:
-        chunk = await planning.run(plan_index, at_rest)
-        await execution.run(chunk)
-        at_rest = links.node.get_clock().now()
+        moving = settings.mode != "hold" and await execution.until_seam(lead.seconds)
+        began = clock.now()
+        chunk = await planning.run(plan_index, None if moving else clock.now(), moving)
+        lead.took((clock.now() - began).nanoseconds * 1e-9)
+        await execution.begin(chunk)
         plan_index += 1
-    # The report of a success in the last step may still be on its way.
-    await links.pulse.until(lambda: False, session.settings.success_grace, session.check)
-    raise TaskEnd(Result.BUDGET_SPENT, f"{plan_index} chunk(s) executed without success.{session.left_over()}")
+        if settings.mode == "hold":
+            await execution.finish()
+    await execution.finish()
+    return plan_index
+
+
+class Lead:
+    """How long before the seam a plan must begin, in node time: as long as the slowest of the last plans took.
+
+    Against a deadline it is the deadline: a plan uses the time that it is given.
+    """
+
+    def __init__(self, settings: PlannerSettings) -> None:
+        self._deadline = settings.deadline if settings.mode == "deadline" else 0.0
+        self._last: deque[float] = deque(maxlen=3)
+
+    def took(self, seconds: float) -> None:
+        """Note how long a plan took [s]."""
+        self._last.append(seconds)
+
+    @property
+    def seconds(self) -> float:
+        """Time from the beginning of a plan to the seam it is made for [s]."""
+        return (self._deadline or max(self._last, default=0.0)) + MARGIN

@@ -22,8 +22,11 @@ class Budget:
 
     @classmethod
     def until(cls, deadline: float, cancelled: Callable[[], bool] | None = None) -> Budget:
-        """Limit a plan by a time of the machine's monotonic clock (`time.monotonic`), seconds."""
-        return cls(lambda: deadline - time.monotonic(), cancelled)
+        """Limit a plan by a time of the machine's monotonic clock (`time.monotonic`), seconds.
+
+        It is over when another step as long as the one before would end too late.
+        """
+        return cls(_Pace(deadline), cancelled)
 
     @property
     def limited(self) -> bool:
@@ -41,3 +44,17 @@ class Budget:
         """Raise PlanCancelled when nobody wants the plan any more."""
         if self.cancel_wanted():
             raise PlanCancelled("the plan was cancelled; the device is free, and no chunk was chosen.")
+
+
+class _Pace:
+    """Time left before a deadline, less what one more step will take by the last one's measure."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._last: float | None = None
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        step = 0.0 if self._last is None else now - self._last
+        self._last = now
+        return self._deadline - now - step

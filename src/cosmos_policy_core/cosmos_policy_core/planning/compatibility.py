@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from cosmos_policy_core.errors import ConfigurationError, ContractError
@@ -10,6 +12,12 @@ from cosmos_policy_core.planning.presets import PlannerSettings
 
 SHARED_FIELDS = ("cameras", "image_size", "action_dim", "proprio_dim", "horizon", "latent_shape", "center_crop")
 SCALES = ("actions_min", "actions_max", "proprio_min", "proprio_max")
+
+
+def scale_of(policy: CosmosPolicy) -> str:
+    """Name how a checkpoint normalises actions and proprioception: equal names, equal scales (to 1e-6)."""
+    numbers = np.concatenate([np.asarray(getattr(policy.statistics, name), dtype=np.float64) for name in SCALES])
+    return hashlib.sha256(" ".join(f"{number:.5e}" for number in numbers).encode()).hexdigest()[:12]
 
 
 def check_world(policy: CosmosPolicy, world: CosmosPolicy, settings: PlannerSettings) -> None:

@@ -34,8 +34,8 @@ class Valuation:
     values: (n, futures, members) in [0, 1], NaN where not evaluated; leaves of the tree instead of futures when looking
     further ahead; one future, the proposal itself, for Q(s, a). known: of the same shape. certain: the choice is the
     one that all values lead to. threshold: above which a value counts as a success. spent, saved: predictions made and
-    left out. network_calls: one per sample and denoising step. seconds: wall time per stage. futures: latents
-    (C, T, h, w) after the first chunk, by (candidate, future).
+    left out. calls, seconds: per stage, evaluations of the network (one per sample and denoising step) and wall time.
+    futures: latents (C, T, h, w) after the first chunk, by (candidate, future).
     """
 
     values: NDArray[np.float64]
@@ -44,10 +44,15 @@ class Valuation:
     threshold: float
     spent: int
     saved: int
-    network_calls: int
+    calls: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     futures: dict[tuple[int, int], Tensor] = field(default_factory=dict)
     tree: Tree | None = None
+
+    @property
+    def network_calls(self) -> int:
+        """Evaluations of the network in all."""
+        return sum(self.calls.values())
 
     def decision(self, scheme: str) -> Decision:
         """Choose with what is known.
@@ -67,8 +72,7 @@ class Scoring:
         values: (chunks, futures, members) in [0, 1], NaN where unknown.
         known: (chunks, futures, members).
         futures: latents (C, T, h, w) of the imagined futures, by (chunk, future).
-        network_calls: evaluations of the network, one per sample and denoising step.
-        seconds: wall time of imagining and of evaluating.
+        calls, seconds: evaluations of the network and wall time, of imagining and of evaluating.
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Scoring:
         self.values: NDArray[np.float64] = np.full(shape, np.nan)
         self.known: NDArray[np.bool_] = np.zeros(shape, dtype=bool)
         self.futures: dict[tuple[int, int], Tensor] = {}
-        self.network_calls = 0
+        self.calls = {"imagine": 0, "evaluate": 0}
         self.seconds = {"imagine": 0.0, "evaluate": 0.0}
         self.order = cheapest_first(
             [self._calls(count) for count in self.future_steps] * per_candidate,
@@ -114,7 +118,7 @@ class Scoring:
             threshold=self.threshold,
             spent=self.spent,
             saved=self.saved,
-            network_calls=self.network_calls,
+            calls=dict(self.calls),
             seconds=dict(self.seconds),
             futures=self.futures,
         )
@@ -173,7 +177,7 @@ class Scoring:
             clean = self.clean[[k for k, _ in wanted]]
             sampled = self.world.sample(Query.WORLD, clean, self.scene.text, seeds, steps, self.budget.is_over)
             self.futures.update(zip(wanted, sampled, strict=True))
-            self.network_calls += sum(self._calls(count) for count in steps)
+            self.calls["imagine"] += sum(self._calls(count) for count in steps)
         self.seconds["imagine"] += time.perf_counter() - started
 
     def evaluate(self, cells: list[Cell]) -> None:
@@ -186,7 +190,7 @@ class Scoring:
         sampled = self.world.sample(query, clean, self.scene.text, seeds, steps, self.budget.is_over)
         for cell, value in zip(cells, self.world.values_of(sampled), strict=True):
             self.values[cell], self.known[cell] = value, True
-        self.network_calls += sum(self._calls(count) for count in steps)
+        self.calls["evaluate"] += sum(self._calls(count) for count in steps)
         self.seconds["evaluate"] += time.perf_counter() - started
 
     def _next_round(self) -> list[Cell]:

@@ -129,7 +129,7 @@ class _Search:
         self.tree = Tree()
         self.levels: list[Scoring] = []
         self.seconds = {"propose": 0.0}
-        self.proposal_calls = 0
+        self.calls = {"propose": 0}
 
     def descend(self, depth: int) -> None:
         """Value the chunks of a depth and, before the last, propose the next ones from their states.
@@ -166,7 +166,7 @@ class _Search:
         present = Scene(self.scene.clean, self.text)
         self.proposals = self.policy.propose(present, len(seeds), seeds, settings.action_steps, self.budget.is_over)
         calls = self.policy.config.schedule.evaluations(settings.action_steps or self.policy.config.steps.action)
-        self.proposal_calls += len(seeds) * len(calls)
+        self.calls["propose"] += len(seeds) * len(calls)
         self.seconds["propose"] += time.perf_counter() - began
 
     def valuation(self) -> Valuation:
@@ -175,19 +175,17 @@ class _Search:
         if not self.levels:
             unknown = (len(self.roots), settings.futures, settings.values)
             threshold = threshold_for(self.world, settings)
-            return Valuation(np.full(unknown, np.nan), np.zeros(unknown, dtype=bool), False, threshold, 0, 0, 0)
+            return Valuation(np.full(unknown, np.nan), np.zeros(unknown, dtype=bool), False, threshold, 0, 0)
         reached, deepest = len(self.levels), self.levels[-1].valuation(len(self.levels) == settings.depth)
         if settings.depth_values == "average":
             values = self.tree.values(len(self.roots), reached, average=True)
             deepest = dataclasses.replace(deepest, values=values)
-        for level in self.levels:
-            for stage, seconds in level.seconds.items():
-                self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+        stages = ("imagine", "evaluate")
         return dataclasses.replace(
             deepest,
             spent=sum(level.spent for level in self.levels),
-            network_calls=self.proposal_calls + sum(level.network_calls for level in self.levels),
-            seconds=self.seconds,
+            calls=self.calls | {stage: sum(level.calls[stage] for level in self.levels) for stage in stages},
+            seconds=self.seconds | {stage: sum(level.seconds[stage] for level in self.levels) for stage in stages},
             futures=self.levels[0].futures,
             tree=self.tree,
         )
