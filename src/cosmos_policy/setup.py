@@ -15,7 +15,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         (f"share/{NAME}/launch", glob("launch/*.launch.py")),
-        (f"share/{NAME}/config", glob("config/*.yaml")),
+        (f"share/{NAME}/config", glob("config/*.yaml") + glob("config/*.xml")),
         (f"share/{NAME}/config/embodiments", glob("config/embodiments/*.yaml")),
         (f"share/{NAME}/config/embodiments/hardware", glob("config/embodiments/hardware/*.yaml")),
         (f"share/{NAME}/rviz", glob("rviz/*.rviz")),
@@ -31,6 +31,7 @@ setup(
     entry_points={
         "console_scripts": [
             "policy_node = cosmos_policy.entry:policy_node",
+            "scorer_node = cosmos_policy.entry:scorer_node",
             "planner_node = cosmos_policy.entry:planner_node",
             "chunk_executor_node = cosmos_policy.entry:chunk_executor_node",
             "episode_recorder_node = cosmos_policy.entry:episode_recorder_node",

@@ -17,9 +17,9 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
 from visualization_msgs.msg import Marker, MarkerArray
 
-from cosmos_policy.messages import image_message
 from cosmos_policy.monitor import topics
 from cosmos_policy.monitor_node import MonitorNode
+from cosmos_policy.plan_messages import jpeg_message
 from cosmos_policy.qos import LATCHED
 from cosmos_policy.run_task import Commander
 from cosmos_policy_msgs.msg import PlanReport
@@ -118,7 +118,7 @@ def test_imagined_images_are_shown_where_the_planner_reports_them(
 ) -> None:
     assert topics.IMAGINED not in watcher.seen
     report = graph.reports[-1]
-    report.imagined_images = [image_message(np.zeros((8, 8, 3), np.uint8), "") for _ in range(3)]
+    report.imagined_images = [jpeg_message(np.zeros((8, 8, 3), np.uint8), "") for _ in range(3)]
     publisher = watcher.create_publisher(PlanReport, "/plan_report", 1)
     assert _matched(publisher)
     publisher.publish(report)
