@@ -25,8 +25,26 @@ NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
+class Polled(CallbackGroup):
+    """A group whose subscriptions no executor waits for."""
+
+    def can_execute(self, entity: object) -> bool:
+        """Never: the owner takes the messages."""
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        """Never begin."""
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        """Nothing has begun."""
+
+
 class ArmLinks:
     """Joint states in, joint commands out, for all arms of a contract.
+
+    Joint states wait in the middleware until `poll` takes the newest: two hundred of them a second would each cost a
+    turn of the executor, and only what is there at a tick is used.
 
     `/<arm>/fault` (std_msgs/String, latched) is where a driver says in words that its arm cannot move; empty is well.
     Publishing allocates nothing: each arm's message is written in place.
@@ -36,7 +54,6 @@ class ArmLinks:
         self,
         node: Node,
         contract: Embodiment,
-        on_states: Callable[[int, JointState], None],
         on_fault: Callable[[str, str], None],
         callback_group: CallbackGroup,
     ) -> None:
@@ -53,13 +70,22 @@ class ArmLinks:
         subscribe = partial(
             node.create_subscription, callback_group=callback_group, event_callbacks=NO_SUBSCRIPTION_EVENTS
         )
-        self._subscriptions = []
-        for index, arm in enumerate(contract.arms):
-            forward = partial(_forward_fault, on_fault, arm.name)
-            self._subscriptions += [
-                subscribe(JointState, arm.state_topic, partial(on_states, index), SENSOR_DATA),
-                subscribe(String, f"/{arm.name}/fault", forward, LATCHED),
-            ]
+        self._states = [
+            subscribe(JointState, arm.state_topic, _never_called, SENSOR_DATA, callback_group=Polled())
+            for arm in contract.arms
+        ]
+        self._faults = [
+            subscribe(String, f"/{arm.name}/fault", partial(_forward_fault, on_fault, arm.name), LATCHED)
+            for arm in contract.arms
+        ]
+
+    def poll(self, states: JointStates) -> None:
+        """Hand the newest joint states of every arm to the core."""
+        for arm, subscription in enumerate(self._states):
+            with subscription.handle:
+                taken = subscription.handle.take_message(subscription.msg_type, False)
+            if taken is not None:
+                take_state(states, arm, taken[0])
 
     def publish(self, command: NDArray[np.float64], now: Time) -> None:
         """Send an (A,) action to every arm, under one stamp."""
@@ -73,7 +99,7 @@ class ArmLinks:
 
     def close(self) -> None:
         """Give back all topics."""
-        for subscription in self._subscriptions:
+        for subscription in (*self._states, *self._faults):
             self._node.destroy_subscription(subscription)
         for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
@@ -82,6 +108,10 @@ class ArmLinks:
 def take_state(states: JointStates, arm: int, message: JointState) -> bool:
     """Hand a joint state message to the core; return whether it was usable."""
     return states.update(arm, seconds(message.header.stamp), message.name, message.position)
+
+
+def _never_called(message: JointState) -> None:
+    raise AssertionError("an executor took a message that is polled for")
 
 
 def _forward_fault(on_fault: Callable[[str, str], None], arm: str, message: String) -> None:

@@ -14,9 +14,8 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.timer import Timer
-from sensor_msgs.msg import JointState
 
-from cosmos_policy.arm_links import ArmLinks, take_state
+from cosmos_policy.arm_links import ArmLinks
 from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.executor_diagnostics import status
 from cosmos_policy.executor_goals import Goal, begin
@@ -32,6 +31,7 @@ from cosmos_policy_core.execution import (
     JointStates,
     PeriodStatistics,
     Run,
+    Samples,
     Termination,
 )
 from cosmos_policy_msgs.action import ExecuteChunk
@@ -100,12 +100,12 @@ class ChunkExecutorNode(ManagedNode):
         settings = ExecutorSettings.from_contract(contract, self._max_age)
         # Messages arrive as soon as there is a subscription: what their callbacks use comes first.
         self._states = JointStates(ActionSpace.from_contract(contract))
-        self._periods = PeriodStatistics(settings.command_period)
+        self._periods, self._state_ages = PeriodStatistics(settings.command_period), Samples()
         with self._lock:
             self._core = ChunkExecutor(settings)
             if self._stop.reason:
                 self._core.stop(self._stop.reason)
-        self._links = ArmLinks(self, contract, self._on_states, self._on_fault, self._group)
+        self._links = ArmLinks(self, contract, self._on_fault, self._group)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", REPORTS, event_callbacks=QUIET)
         self._reporter = self.create_timer(
             1.0, self._report, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME)
@@ -113,6 +113,7 @@ class ChunkExecutorNode(ManagedNode):
 
     def activate(self) -> None:
         self._periods.restart()
+        self._state_ages.clear()
         self._serving = True
         self._ticker = self.create_timer(self.core.settings.command_period, self._tick, callback_group=self._group)
 
@@ -136,9 +137,10 @@ class ChunkExecutorNode(ManagedNode):
         if self._reporter is not None:
             self.destroy_timer(self._reporter)
             self.destroy_publisher(self._diagnostics)
-        if self._links is not None:
-            self._links.close()
-        self._reporter = self._links = None
+        with self._lock:
+            if self._links is not None:
+                self._links.close()
+            self._reporter = self._links = None
 
     def destroy_node(self) -> None:
         """Give back the action server too, which rclpy does not count among a node's belongings."""
@@ -172,7 +174,8 @@ class ChunkExecutorNode(ManagedNode):
     def _begin(self, request: ExecuteChunk.Goal) -> Run:
         now = self.get_clock().now().nanoseconds * 1e-9
         with self._lock:
-            if self._serving:
+            if self._serving and self._links is not None:
+                self._links.poll(self._states)
                 run = begin(self.core, request, now, self._states)
             else:
                 message = f"{self.get_name()} is not active. Activate it and send the goal again."
@@ -201,9 +204,12 @@ class ChunkExecutorNode(ManagedNode):
             if not self._serving or self._links is None:
                 return
             self._periods.tick(time.monotonic())
+            self._links.poll(self._states)
             for goal in self._goals:
                 if goal.handle.is_cancel_requested:
                     self.core.cancel(goal.run)
+            if self._states.complete:
+                self._state_ages.add(self._states.age(now))
             command = self.core.tick(now, self._states, measured)
             if command is not None:
                 self._links.publish(command, stamp)
@@ -218,10 +224,6 @@ class ChunkExecutorNode(ManagedNode):
             self.get_logger().warning(problem)
 
     # The arms and the stop ----------------------------------------------------------------------------------------
-
-    def _on_states(self, arm: int, message: JointState) -> None:
-        with self._lock:
-            take_state(self._states, arm, message)
 
     def _on_fault(self, arm: str, description: str) -> None:
         with self._lock:
@@ -243,7 +245,10 @@ class ChunkExecutorNode(ManagedNode):
     def _report(self) -> None:
         now = self.get_clock().now()
         with self._lock:
-            entry = status(self.core, self._states, self._periods, self._serving, now.nanoseconds * 1e-9)
+            if self._links is not None:
+                self._links.poll(self._states)
+            seconds = now.nanoseconds * 1e-9
+            entry = status(self.core, self._states, self._periods, self._state_ages, self._serving, seconds)
         message = DiagnosticArray(status=[entry])
         message.header.stamp = now.to_msg()
         self._diagnostics.publish(message)

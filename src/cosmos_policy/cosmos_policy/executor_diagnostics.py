@@ -6,18 +6,24 @@ import math
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from cosmos_policy_core.execution import ChunkExecutor, JointStates, PeriodStatistics
+from cosmos_policy_core.execution import ChunkExecutor, JointStates, PeriodStatistics, Samples
 
 NAME = "chunk_executor: commands"
 
 
 def status(
-    core: ChunkExecutor, states: JointStates, periods: PeriodStatistics, active: bool, now: float
+    core: ChunkExecutor,
+    states: JointStates,
+    periods: PeriodStatistics,
+    state_ages: Samples,
+    active: bool,
+    now: float,
 ) -> DiagnosticStatus:
     """Sum up activity, timing and the arms' states; the worst news is the message.
 
     Args:
         periods: of the ticks in wall time, whatever the node's clock is.
+        state_ages: of the oldest arm's state at the ticks [s].
         now: on the node's clock [s].
     """
     arms = core.settings.arm_names
@@ -29,6 +35,7 @@ def status(
         "emergency_stop": str(core.stopped).lower(),
     }
     values |= {f"period_error_{key}": f"{value:.3f}" for key, value in periods.summary().items()}
+    values |= {f"state_age_{key}": f"{value:.3f}" for key, value in state_ages.summary().items()}
     values["periods"] = str(periods.count)
     for index, arm in enumerate(arms):
         values[f"{arm}/state_age_ms"] = f"{1e3 * ages[index]:.1f}"

@@ -212,7 +212,7 @@ class Rig:
 def write_patient_contract() -> Path:
     """Write a contract that forgives a busy test machine half a second of silence."""
     shipped = Embodiment.load("aloha_sim")
-    contract = shipped.model_copy(update={"safety": shipped.safety.model_copy(update={"state_silence_periods": 12.0})})
+    contract = shipped.model_copy(update={"safety": shipped.safety.model_copy(update={"state_silence_periods": 24.0})})
     file = Path(tempfile.mkdtemp(prefix="chunk_executor_")) / "patient.yaml"
     file.write_text(contract.to_yaml())
     return file

@@ -159,7 +159,7 @@ class Embodiment(Contract):
     @property
     def state_timeout(self) -> float:
         """Silence of an arm's joint states after which the executor holds [s]."""
-        return self._safety.state_silence_periods * self.period
+        return self._safety.state_silence_periods / self.state_rate
 
     @property
     def _safety(self) -> Safety:

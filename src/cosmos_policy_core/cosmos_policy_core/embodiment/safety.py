@@ -14,5 +14,5 @@ class Safety(Contract):
     command_timeout: float = Field(gt=0, description="silence after which an arm driver holds [s]")
     image_age_periods: float = Field(gt=0, description="oldest image to plan on [control periods]")
     state_silence_periods: float = Field(
-        gt=0, description="missing joint states after which the executor holds [control periods]"
+        gt=0, description="missing joint states after which the executor holds [periods of state_rate]"
     )

@@ -9,7 +9,7 @@ from cosmos_policy_core.execution.run import Run
 from cosmos_policy_core.execution.settings import ExecutorSettings
 from cosmos_policy_core.execution.states import JointStates
 from cosmos_policy_core.execution.termination import Termination
-from cosmos_policy_core.execution.timing import PeriodStatistics
+from cosmos_policy_core.execution.timing import PeriodStatistics, Samples
 from cosmos_policy_core.execution.trajectory import Motion, Spline, brake
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "PeriodStatistics",
     "Refusal",
     "Run",
+    "Samples",
     "Spline",
     "Termination",
     "brake",

@@ -254,9 +254,15 @@ class ChunkExecutor:
         """Brake; the run ends with this reason once at rest. The first reason stays."""
         if self.activity is not Activity.RUNNING:
             return
-        self._course, self._time = brake(self._moving(), self.settings.brake_time), 0.0
+        motion = self._moving()
+        self._course, self._time = brake(motion, self._brake_time(motion)), 0.0
         self._verdict = (reason, message)
         self.activity = Activity.BRAKING
+
+    def _brake_time(self, motion: Motion) -> float:
+        """As hard from any speed as from full speed, so that slow arms stand still sooner [s]."""
+        share = float(np.max(np.abs(motion.velocity) / self.settings.velocity))
+        return max(min(share, 1.0) * self.settings.brake_time, self.settings.command_period)
 
     def _end(self, reason: Termination, message: str) -> None:
         run, self._run = self._run, None

@@ -42,7 +42,7 @@ class ExecutorSettings:
     command_period: float  # between two commands [s]
     state_timeout: float  # [s]
     max_observation_age: float = 10.0  # [s]
-    brake_time: float = 0.08  # from full speed to rest when a run is cut short [s]
+    brake_time: float = 0.08  # from full speed to rest when a run is cut short [s]; in proportion from less
 
     @classmethod
     def from_contract(cls, contract: Embodiment, max_observation_age: float = 10.0) -> ExecutorSettings:
