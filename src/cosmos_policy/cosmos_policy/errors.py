@@ -25,3 +25,7 @@ class GraphError(NodeError):
 
 class DemoError(NodeError):
     """A demonstration that cannot begin or go on; says which process ended and where its log is."""
+
+
+class BenchError(NodeError):
+    """A benchmark of the graph that cannot begin or go on; says which process ended."""

@@ -18,6 +18,7 @@ import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from honcho.manager import Manager
 
+from cosmos_policy import dds
 from cosmos_policy.errors import GraphError, NodeError
 from cosmos_policy.graph import BRINGUP, GRAPHS, Graph, NodeSpec
 from cosmos_policy.graph.description import typed
@@ -75,6 +76,7 @@ def run(nodes: Sequence[NodeSpec]) -> int:
         environment = {
             "PYTHONUNBUFFERED": "1",
             "RCUTILS_CONSOLE_OUTPUT_FORMAT": LOG_FORMAT,
+            **dds.profile(os.environ),
             **os.environ,
         }
         for node in nodes:

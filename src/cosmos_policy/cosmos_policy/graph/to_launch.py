@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from launch.action import Action
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from cosmos_policy import dds
 from cosmos_policy.graph.description import Argument, Graph, NodeSpec, typed
 from cosmos_policy.launcher import executable
 
@@ -24,7 +26,8 @@ def describe(graph: Graph) -> LaunchDescription:
         given = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in graph.arguments}
         return [action(node) for node in graph.nodes(given | misspelt(graph, context))]
 
-    return LaunchDescription([*map(declaration, graph.arguments), OpaqueFunction(function=nodes)])
+    environment = [SetEnvironmentVariable(name, value) for name, value in dds.profile(os.environ).items()]
+    return LaunchDescription([*environment, *map(declaration, graph.arguments), OpaqueFunction(function=nodes)])
 
 
 def declaration(argument: Argument) -> DeclareLaunchArgument:

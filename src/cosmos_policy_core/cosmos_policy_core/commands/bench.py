@@ -1,4 +1,4 @@
-"""`cosmos-policy bench`: speed of the model and of the planner on this machine, and the cost of seams in time."""
+"""`cosmos-policy bench`: speed of model and planner on this machine, the cost of seams, the timing of the graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cosmos_policy_core.commands import bench_seams
+from cosmos_policy_core.commands import bench_control, bench_seams
 from cosmos_policy_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ Options = (
     Annotated[Model, tyro.conf.subcommand("model")]
     | Annotated[Planner, tyro.conf.subcommand("planner")]
     | Annotated[bench_seams.Seams, tyro.conf.subcommand("seams")]
+    | Annotated[bench_control.Control, tyro.conf.subcommand("control")]
 )
 
 
@@ -99,6 +100,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Measure and print."""
     if isinstance(options, bench_seams.Seams):
         return bench_seams.run(options)
+    if isinstance(options, bench_control.Control):
+        return bench_control.run(options)
     import torch
 
     if options.threads:

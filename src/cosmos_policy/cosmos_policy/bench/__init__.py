@@ -1,0 +1,1 @@
+"""Benchmarks of the running graph, behind `cosmos-policy bench`."""
