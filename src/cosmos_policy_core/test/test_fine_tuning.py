@@ -137,6 +137,20 @@ def test_a_checkpoint_is_fine_tuned_on_rollouts_and_remembers_how(
     assert record["mixture"]["demonstrations"] == 0.1 and record["gamma"] == 0.9
 
 
+def test_a_new_task_trains_the_tokenizer_on_and_measures_its_own_ranges(tmp_path: Path) -> None:
+    start, out = tmp_path / "start", tmp_path / "other"
+    save_policy(tiny_policy(), start)
+    demos = write_rollouts(tmp_path / "demos", (True, True))
+    words = "--new-task --tokenizer-steps 1 --tokenizer-images 12 --steps 1 --batch-size 4 --noise-mean 1.5"
+    paths = ["--from", start, "--data", demos, "--out", out]
+    assert main(["train", *map(str, paths), *words.split(), "--workers", "1", "--threads", "1"]) == 0
+    before, after = CosmosPolicy.from_pretrained(start), CosmosPolicy.from_pretrained(out)
+    assert not np.allclose(after.statistics.actions_max, before.statistics.actions_max)
+    weights = [policy.tokenizer.state_dict()["encoder.0.weight"] for policy in (before, after)]  # type: ignore[attr-defined]
+    assert not torch.equal(*weights)
+    assert torch.allclose(*weights, atol=0.01)  # trained on, not anew
+
+
 def break_an_image(path: Path) -> None:
     import h5py
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from dataclasses import asdict, dataclass, field, replace
@@ -42,6 +43,8 @@ class Options:
     """Checkpoint to start from: a folder, or the name of a shipped one. Its tokenizer and statistics are kept."""
     fresh_tokenizer: bool = False
     """Train a new tokenizer although the start checkpoint has one; its network then has to learn the new latents."""
+    new_task: bool = False
+    """The start checkpoint is of another task: train its tokenizer on, and scale numbers by these demonstrations."""
     mix: Literal["nano", "policy", "planning"] = "nano"
     """Shares of policy, world-model and value samples: nano 60/20/20, policy 50/25/25, planning 10/45/45."""
     embodiment: str = "aloha_sim"
@@ -65,6 +68,10 @@ class Options:
     or noise (nothing leaks); the start checkpoint's, or denoised."""
     action_weight: float = 5.0
     """Weight of the action frame in the loss (the paper: 1)."""
+    noise_mean: float = 4.0
+    """Centre of the log-normal training noise (published: 4); lower resolves finer modes of the actions."""
+    noise_high: float = 85.0
+    """Upper end of the uniform training noise (published: 85)."""
     query_share: float | None = None
     """Share of policy samples drawn near the steps at which the robot asks; 0.3 in the nano mix, else 0."""
     held_out: float = 0.05
@@ -116,6 +123,7 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
     """Split the episodes and put the trainer together."""
     from cosmos_policy_core.data.sampling import MIXES
     from cosmos_policy_core.data.split import split_episodes
+    from cosmos_policy_core.model.diffusion import NoiseDistribution
     from cosmos_policy_core.training.mixture import Mixture
     from cosmos_policy_core.training.objective import ObjectiveConfig
     from cosmos_policy_core.training.preparation import start_at_mean
@@ -135,7 +143,7 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
         f"{failed} failures) to train on, {len(held_out)} held out, "
         f"{len(prepared.left_out)} left out"
     )
-    if options.start is None:
+    if options.start is None or options.new_task:
         start_at_mean(policy, mixture)
     objective = ObjectiveConfig(
         value_input=policy.config.value_input,
@@ -148,7 +156,9 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
     optimiser = OptimiserConfig(
         steps=options.steps, batch_size=options.batch_size, learning_rate=options.learning_rate, seed=options.seed
     )
-    return Trainer(policy, mixture, [episodes[index] for index in held_out], objective, optimiser, options.out)
+    noise = NoiseDistribution(log_mean=math.log(options.noise_mean), uniform_high=options.noise_high)
+    validation = [episodes[index] for index in held_out]
+    return Trainer(policy, mixture, validation, objective, optimiser, options.out, noise)
 
 
 def _record(options: Options, trainer: Trainer) -> dict[str, object]:

@@ -25,15 +25,15 @@ class Options:
     """Fine-tune a checkpoint with the published recipe. Run the same command again and it continues where it was.
 
     Example:
-        torchrun --nproc-per-node 8 -m cosmos_policy_core.training aloha --start checkpoints/base --data aloha/train
+        torchrun --nproc-per-node 8 -m cosmos_policy_core.training aloha --from checkpoints/base --data aloha/train
             --out runs/aloha
 
-        python -m cosmos_policy_core.training nano --start nano_transfer_cube --data demos --out runs/nano
+        python -m cosmos_policy_core.training nano --from nano_transfer_cube --data demos --out runs/nano
     """
 
     config: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIG")]
     """libero, robocasa, aloha, aloha_planning, aloha_planning_noise, aloha_planning_q, nano; or a YAML file."""
-    start: str
+    start: Annotated[str, tyro.conf.arg(name="from")]
     """Checkpoint to start from: a folder, the name of a shipped one, or a hub id."""
     data: tuple[Path, ...]
     """Folders of demonstrations; failed episodes among them count as rollouts."""

@@ -49,6 +49,8 @@ class Options(Protocol):
     @property
     def fresh_tokenizer(self) -> bool: ...
     @property
+    def new_task(self) -> bool: ...
+    @property
     def out(self) -> Path: ...
     @property
     def tokenizer_steps(self) -> int: ...
@@ -88,7 +90,7 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     if options.start is None:
         policy = _fresh_policy(options, contract, everything, episodes)
     else:
-        policy = _start_policy(options, contract, everything)
+        policy = _start_policy(options, contract, everything, episodes)
     gamma = options.gamma or policy.config.gamma or GAMMA
     policy.config = policy.config.model_copy(
         update={
@@ -124,28 +126,41 @@ def _fresh_policy(
     )
 
 
-def _start_policy(options: Options, contract: Embodiment, everything: Sequence[Episode]) -> CosmosPolicy:
-    """Load the checkpoint to start from; its statistics stay, because its weights know no other scale."""
+def _start_policy(
+    options: Options, contract: Embodiment, everything: Sequence[Episode], demonstrations: Sequence[Episode]
+) -> CosmosPolicy:
+    """Load the checkpoint to start from; its statistics stay, because its weights know no other scale.
+
+    For a new task they are the demonstrations', and the tokenizer is trained on from where it was.
+    """
     assert options.start is not None
     policy = CosmosPolicy.from_pretrained(options.start)
     policy.check(contract)
-    if options.fresh_tokenizer:
-        policy.tokenizer = _tokenizer(options, contract, policy.config, everything)
+    if options.fresh_tokenizer or options.new_task:
+        known = policy.tokenizer if isinstance(policy.tokenizer, ImageTokenizer) else None
+        train_on = None if options.fresh_tokenizer else known
+        policy.tokenizer = _tokenizer(options, contract, policy.config, everything, train_on)
+    if options.new_task:
+        policy.statistics = demonstration_statistics(demonstrations, contract, options.smallest_range)
     policy.text = with_instructions(policy, (episode.instruction for episode in everything))
     return policy
 
 
 def _tokenizer(
-    options: Options, contract: Embodiment, config: PolicyConfig, episodes: Sequence[Episode]
+    options: Options,
+    contract: Embodiment,
+    config: PolicyConfig,
+    episodes: Sequence[Episode],
+    start: ImageTokenizer | None = None,
 ) -> ImageTokenizer:
-    """Train the tokenizer, or take the one an interrupted run already trained."""
+    """Train the tokenizer, from another one if given, or take the one an interrupted run already trained."""
     path = options.out / TOKENIZER_FILE
     if path.exists():
         tokenizer = ImageTokenizer(config.image_size, config.transformer.in_channels, config.tokenizer.widths)
         load_strictly(tokenizer, read_tensors(path), path)
         return tokenizer.eval()
     images = _some_images(options, contract, config, episodes)
-    tokenizer = train_tokenizer(images, steps=options.tokenizer_steps, seed=options.seed)
+    tokenizer = train_tokenizer(images, steps=options.tokenizer_steps, seed=options.seed, start=start)
     options.out.mkdir(parents=True, exist_ok=True)
     from safetensors.torch import save_file
 

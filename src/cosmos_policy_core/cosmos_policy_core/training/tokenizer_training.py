@@ -28,6 +28,7 @@ def train_tokenizer(
     batch: int = 16,
     learning_rate: float = 1.5e-3,
     progress: bool = True,
+    start: ImageTokenizer | None = None,
 ) -> ImageTokenizer:
     """Fit an image autoencoder and standardise its latents.
 
@@ -40,6 +41,7 @@ def train_tokenizer(
         batch: images per step.
         learning_rate: peak of the cosine schedule.
         progress: show a progress bar.
+        start: tokenizer to train on; a fresh one by default.
 
     Returns:
         The tokenizer in evaluation mode; its `held_out_psnr` attribute is the held-out PSNR in dB.
@@ -53,7 +55,7 @@ def train_tokenizer(
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads or threads_before)
     try:
-        return _train(images, seconds, steps, seed, batch, learning_rate, progress)
+        return _train(images, seconds, steps, seed, batch, learning_rate, progress, start)
     finally:
         torch.set_num_threads(threads_before)
 
@@ -66,6 +68,7 @@ def _train(
     batch: int,
     learning_rate: float,
     show: bool,
+    start: ImageTokenizer | None,
 ) -> ImageTokenizer:
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(images))
@@ -73,14 +76,14 @@ def _train(
     training = order[len(held_out) :]
     with torch.random.fork_rng(devices=[]):  # layer initialisation draws from the global generator only
         torch.manual_seed(seed)
-        tokenizer = ImageTokenizer(image_size=images.shape[1])
+        tokenizer = ImageTokenizer(image_size=images.shape[1]) if start is None else start.train().requires_grad_(True)
     optimiser = torch.optim.AdamW(tokenizer.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     columns = [TextColumn("tokenizer"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn()]
-    start, step, smooth = time.monotonic(), 0, None
+    began, step, smooth = time.monotonic(), 0, None
     with Progress(*columns, disable=not show) as bar:
         task = bar.add_task("tokenizer", total=1.0, note="")
         while True:
-            done = step / steps if steps is not None else (time.monotonic() - start) / (seconds or 1.0)
+            done = step / steps if steps is not None else (time.monotonic() - began) / (seconds or 1.0)
             if done >= 1.0:
                 break
             for group in optimiser.param_groups:
