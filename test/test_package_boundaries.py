@@ -56,7 +56,7 @@ PIP_ONLY = {
 }
 
 # Imported where it is used, with a sentence that says what to install.
-OPTIONAL = {"transformers", "libero", "robocasa", "robosuite"}
+OPTIONAL = {"pyarrow", "transformers", "libero", "robocasa", "robosuite"}
 
 # Needed without an import: started by name, or found through another library.
 WITHOUT_IMPORT = {

@@ -7,6 +7,7 @@ NAME = "cosmos_policy_core"
 DATA = ["h5py", "av", "rosbags"]
 TRAINING = ["matplotlib", "scipy"]
 SIM = ["gymnasium"]
+LEROBOT = ["pyarrow"]
 TWO_B = ["diffusers", "huggingface_hub"]
 LOGS = ["tensorboard"]  # only where a training run asks for it; not part of "all"
 T5 = ["transformers", "sentencepiece"]  # only `embed-instructions` needs them, once per instruction; not part of "all"
@@ -45,6 +46,7 @@ setup(
         "training": TRAINING,
         "sim": SIM,
         "2b": TWO_B,
+        "lerobot": LEROBOT,
         "t5": T5,
         "tensorboard": LOGS,
         "all": DATA + TRAINING + SIM + TWO_B,

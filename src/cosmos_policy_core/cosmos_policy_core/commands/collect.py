@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +22,7 @@ from cosmos_policy_core.data.hdf5 import episode_path, episode_paths, read_episo
 from cosmos_policy_core.data.statistics import FILE_NAME, Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.workers import die_with_parent
 
 
 @dataclass(frozen=True)
@@ -156,9 +154,7 @@ class _Worker:
 
     @classmethod
     def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, task: str, folder: Path) -> None:
-        for library in ("OMP_NUM_THREADS", "LP_NUM_THREADS"):
-            os.environ.setdefault(library, "1")  # the processes already fill the cores
-        threading.Thread(target=_die_with_parent, daemon=True).start()
+        die_with_parent()
         cls.contract = Embodiment.load(embodiment)
         cls.collector = Collector(cls.contract, diversity, steps, tail, task)
         cls.folder = folder
@@ -168,11 +164,3 @@ class _Worker:
         episode = cls.collector.record(seed)
         write_episode(episode_path(cls.folder, seed), episode, cls.contract)
         return seed, episode.success
-
-
-def _die_with_parent() -> None:
-    """End this process when the command is killed; a pool's processes would otherwise wait for work for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

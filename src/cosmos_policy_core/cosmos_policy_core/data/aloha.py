@@ -8,7 +8,7 @@ are demonstrations, and their task is the folder's.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import h5py
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode, check
-from cosmos_policy_core.data.frames import ArrayFrames, Frames, PaddedJpegFrames, Source
+from cosmos_policy_core.data.frames import ArrayFrames, Frames, PaddedJpegFrames, Source, pictures
 from cosmos_policy_core.data.mp4 import Mp4Frames, write_mp4
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import EpisodeError
@@ -103,7 +103,36 @@ def _film(file: h5py.File, path: Path, camera: Camera) -> str:
     return film
 
 
-def write_preprocessed(folder: Path, index: int, episode: Episode, contract: Embodiment) -> Path:
+def write_raw(path: Path, episode: Episode, contract: Embodiment) -> None:
+    """Write an episode in the layout of the original ALOHA recorder, images as arrays of camera size.
+
+    Raises:
+        EpisodeError: when the episode does not fit the contract.
+    """
+    check(episode, contract)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with h5py.File(partial, "w") as file:
+            _write(file, episode, {})
+            file.attrs["sim"] = contract.simulation is not None
+            for name, frames in episode.jpegs.items():
+                _write_images(file, f"{RAW}/{name}", frames, f"{episode.where}: {name}")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_images(file: h5py.File, name: str, frames: Sequence[bytes], where: str) -> None:
+    dataset = None
+    for step, picture in enumerate(pictures(frames, where)):
+        if dataset is None:
+            shape = (len(frames), *picture.shape)
+            dataset = file.create_dataset(name, shape, dtype=np.uint8, chunks=(1, *picture.shape))
+        dataset[step] = picture
+
+
+def write_preprocessed(folder: Path, index: int | str, episode: Episode, contract: Embodiment) -> Path:
     """Write an episode in the published preprocessed layout: numbers in HDF5, one MP4 per camera beside it.
 
     The films are lossy. The HDF5 file comes last, so an interrupted run leaves no episode.

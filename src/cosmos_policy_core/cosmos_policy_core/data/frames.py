@@ -62,6 +62,10 @@ class Frames(Sequence[bytes]):
     def __iter__(self) -> Iterator[bytes]:
         return self._encode(range(len(self)))
 
+    def pictures(self) -> Iterator[Picture]:
+        """Yield the (H, W, 3) images as they were stored, neither resized nor compressed."""
+        return self._source.read(range(len(self)))
+
     def _encode(self, indices: Sequence[int]) -> Iterator[bytes]:
         for index, picture in zip(indices, self._source.read(indices), strict=True):
             width, height = picture.shape[1], picture.shape[0]
@@ -74,6 +78,19 @@ class Frames(Sequence[bytes]):
             if self._images.resize_before is not None:
                 picture = _resize(picture, *self._images.resize_before)
             yield jpeg.encode(picture, self._images.jpeg_quality) if self._images.jpeg_quality else _png(picture)
+
+
+def pictures(frames: Sequence[bytes], where: str) -> Iterator[Picture]:
+    """Yield the images of one camera of an episode at the best quality there is.
+
+    Raises:
+        EpisodeError: naming `where` and the step, when an image is damaged.
+    """
+    if isinstance(frames, Frames):
+        yield from frames.pictures()
+        return
+    for step, data in enumerate(frames):
+        yield jpeg.decode(data, f"{where}[{step}]")
 
 
 class ArrayFrames:

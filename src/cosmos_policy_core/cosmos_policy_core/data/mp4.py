@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -65,20 +66,35 @@ class Mp4Frames:
         return times, keys or times[:1]
 
 
-def write_mp4(path: Path, pictures: Iterable[Picture], rate: float) -> None:
-    """Write (H, W, 3) RGB pictures as MPEG-4 part 2, the codec of the published films, at its second-best quality."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+# Options of ffmpeg's encoders. MPEG-4 part 2 is what the published films have; 118 units per quantiser step.
+PUBLISHED: Mapping[str, str] = {"flags": "+qscale", "global_quality": str(2 * 118)}
+
+
+def write_mp4(
+    path: Path,
+    pictures: Iterable[Picture],
+    rate: float,
+    codec: Literal["mpeg4", "libx264"] = "mpeg4",
+    options: Mapping[str, str] = PUBLISHED,
+) -> int:
+    """Write (H, W, 3) RGB pictures as a film and return how many they were.
+
+    The default is MPEG-4 part 2, the codec of the published films, at its second-best quality.
+    """
+    partial, count = path.with_name(f".{path.name}.{os.getpid()}.partial"), 0
     try:
         with av.open(str(partial), "w", format="mp4") as film:
-            stream = film.add_stream("mpeg4", rate=Fraction(rate).limit_denominator(1000))
+            stream = film.add_stream(codec, rate=Fraction(rate).limit_denominator(1000))
             stream.codec_context.thread_count = 1
             stream.pix_fmt = "yuv420p"
-            stream.options = {"flags": "+qscale", "global_quality": str(2 * 118)}  # 118 units per quantiser step
-            for index, picture in enumerate(pictures):
-                if index == 0:
+            stream.options = dict(options)
+            for picture in pictures:
+                if count == 0:
                     stream.height, stream.width = picture.shape[:2]
                 film.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+                count += 1
             film.mux(stream.encode())
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+    return count

@@ -84,7 +84,7 @@ def outcome_of(record: EpisodeRecord, path: Path, assume: bool | None = None) ->
     if assume is None:
         raise EpisodeError(
             f"{path}: has no label: nobody said what came of it. Use `cosmos-policy label {path} --success` or "
-            "--no-success."
+            "--failure."
         )
     return Outcome(assume, float(assume), "assumed by the converter")
 

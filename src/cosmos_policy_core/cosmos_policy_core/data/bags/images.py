@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cosmos_policy_core.data import jpeg
 from cosmos_policy_core.data.bags.reading import Bag, Message
 from cosmos_policy_core.data.bags.streams import Times
+from cosmos_policy_core.data.episode import image_sizes
 from cosmos_policy_core.data.messages import image_array, image_problem
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import EpisodeError
@@ -33,6 +34,7 @@ class BagImages:
     ) -> None:
         self._path, self._topic, self._camera = path, topic, camera
         self._places, self._received = places, received
+        self._sizes = image_sizes(camera, contract)
         self._flip = contract.images.flip_vertical
         self.where = f"{path}: {topic}"
 
@@ -72,7 +74,7 @@ class BagImages:
         camera = self._camera
         if kind == COMPRESSED:
             picture = jpeg.decode(bytes(decoded.data), where)
-            if picture.shape[:2] != (camera.height, camera.width):
+            if picture.shape[1::-1] not in self._sizes:
                 found = f"size is {picture.shape[1]}x{picture.shape[0]}, not {camera.width}x{camera.height}"
                 raise EpisodeError(f"{where}: {found}. Use the contract it was recorded under.")
             return picture

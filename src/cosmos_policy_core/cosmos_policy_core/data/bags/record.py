@@ -109,7 +109,7 @@ class EpisodeRecord:
         except (ValueError, KeyError, TypeError, EpisodeError) as error:
             raise EpisodeError(
                 f"{where}: what the recording says about itself cannot be read ({error}). "
-                f"Label it again with `cosmos-policy label {where} --success` or --no-success."
+                f"Label it again with `cosmos-policy label {where} --success` or --failure."
             ) from None
 
 

@@ -1,0 +1,209 @@
+"""From recordings to training files and back, through the commands a person types."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+from bag_files import picture, small_contract, write_bag
+
+from cosmos_policy_core.cli import main
+from cosmos_policy_core.data import jpeg, layouts
+from cosmos_policy_core.data.bags.episodes import read_bag
+from cosmos_policy_core.data.bags.reading import read_record
+from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.hdf5 import read_episode
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import EpisodeError
+from cosmos_policy_core.model.images import prepare_images
+
+CONTRACT = small_contract()
+
+
+@pytest.fixture(scope="module")
+def contract_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("contract") / "small.yaml"
+    path.write_text(CONTRACT.to_yaml())
+    return path
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two good bags, one nobody labelled, one unfinished, one cut in its middle."""
+    folder = tmp_path_factory.mktemp("episodes")
+    write_bag(folder, CONTRACT, "one", 0.6, seed=3)
+    write_bag(folder, CONTRACT, "two", 0.4)
+    write_bag(folder, CONTRACT, "unlabelled", 0.3, outcome=None)
+    unfinished = write_bag(folder, CONTRACT, "unfinished", 0.3)
+    (unfinished / "metadata.yaml").unlink()
+    torn = write_bag(folder, CONTRACT, "torn", 0.3) / "torn_0.mcap"
+    torn.write_bytes(torn.read_bytes()[:20_000])
+    return folder
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, dict[str, Any], str]:
+    status = main([str(word) for word in (*words, "--json")])
+    printed = capsys.readouterr()
+    return status, json.loads(printed.out.splitlines()[-1]), printed.err
+
+
+def convert(capsys, contract_file: Path, source: Path, out: Path, *more: object) -> tuple[int, dict[str, Any], str]:
+    return run(capsys, "convert", source, "--out", out, "--embodiment", contract_file, "--workers", 1, *more)
+
+
+def test_good_bags_are_converted_and_every_bad_one_is_named_with_its_reason(
+    capsys, contract_file, bags, tmp_path
+) -> None:
+    status, summary, text = convert(capsys, contract_file, bags, tmp_path)
+    assert status == 1
+    assert (summary["converted"], summary["left_out"], summary["unlabelled"], summary["unfinished"]) == (2, 3, 1, 1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["episode_one.hdf5", "episode_two.hdf5"]
+    reasons = {Path(item["source"]).name: item["reason"] for item in summary["reasons"]}
+    assert "cosmos-policy label" in reasons["unlabelled"]
+    assert "cosmos-policy recover" in reasons["unfinished"]
+    assert "cannot be read" in reasons["torn"]
+    assert "left out: 3 (1 without a label, 1 unfinished)" in text
+
+
+def test_a_converted_episode_trains_like_the_bag_it_came_from(capsys, contract_file, bags, tmp_path) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path)
+    episode = read_episode(tmp_path / "episode_one.hdf5", CONTRACT)
+    original = read_bag(bags / "one", CONTRACT).episode
+    np.testing.assert_array_equal(episode.actions, original.actions)
+    np.testing.assert_array_equal(episode.proprio, original.proprio)
+    assert {name: list(frames) for name, frames in episode.jpegs.items()} == {
+        name: list(frames) for name, frames in original.jpegs.items()
+    }
+    assert (episode.seed, episode.extra["judge"], episode.extra["user_name"]) == (3, "operator", "tester")
+    assert len(layouts.read_folder(tmp_path, CONTRACT)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    "images",
+    [{}, {"resize_before": (16, 20)}, {"flip_vertical": True}, {"jpeg_quality": None, "resize_before": (16, 20)}],
+)
+def test_what_training_decodes_is_bit_for_bit_what_the_policy_prepares_live(tmp_path, images) -> None:
+    contract = small_contract(**images)
+    episode = read_bag(write_bag(tmp_path, contract, seconds=0.3), contract).episode
+    facts = contract.images.model_dump()
+    for index, camera in enumerate(contract.camera_names):
+        live = prepare_images([picture(contract, index, step) for step in range(len(episode))], 12, **facts)
+        stored = [episode.image(camera, step) for step in range(len(episode))]
+        recorded = prepare_images(stored, 12, resize_before=facts["resize_before"])
+        np.testing.assert_array_equal(live, recorded)
+
+
+def test_a_second_run_keeps_what_is_done_and_makes_again_what_was_labelled_anew(
+    capsys, contract_file, bags, tmp_path
+) -> None:
+    source = tmp_path / "source"
+    for name in ("one", "two"):
+        shutil.copytree(bags / name, source / name)
+    out = tmp_path / "out"
+    convert(capsys, contract_file, source, out)
+    made = (out / "episode_one.hdf5").stat().st_mtime_ns
+    run(capsys, "label", source / "two", "--failure", "--score", "0.25", "--judge", "Ada")
+    status, summary, _ = convert(capsys, contract_file, source, out)
+    assert (status, summary["converted"], summary["kept"]) == (0, 1, 1)
+    assert (out / "episode_one.hdf5").stat().st_mtime_ns == made
+    again = read_episode(out / "episode_two.hdf5", CONTRACT)
+    assert (again.success, again.success_score, again.extra["judge"]) == (False, 0.25, "Ada")
+
+
+def test_nobodys_verdict_can_be_assumed_on_request_and_is_marked(capsys, contract_file, bags, tmp_path) -> None:
+    status, summary, _ = convert(capsys, contract_file, bags / "unlabelled", tmp_path, "--assume", "failure")
+    assert (status, summary["successes"]) == (0, 0)
+    assert read_episode(tmp_path / "episode_unlabelled.hdf5", CONTRACT).extra["judge"] == "assumed by the converter"
+
+
+def test_several_workers_make_the_same_files(capsys, contract_file, bags, tmp_path) -> None:
+    words = ("convert", bags / "one", bags / "two", "--embodiment", contract_file)
+    run(capsys, *words, "--out", tmp_path / "a", "--workers", 1)
+    run(capsys, *words, "--out", tmp_path / "b", "--workers", 2)
+    for name in ("episode_one.hdf5", "episode_two.hdf5"):
+        one, other = (read_episode(tmp_path / folder / name, CONTRACT) for folder in "ab")
+        np.testing.assert_array_equal(one.actions, other.actions)
+
+
+@pytest.mark.parametrize("layout", ["raw", "films"])
+def test_the_published_layouts_are_read_back(capsys, contract_file, bags, tmp_path, layout) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path, "--to", layout)
+    episodes, left_out = layouts.read_folder(tmp_path, CONTRACT)
+    original = read_bag(bags / "one", CONTRACT).episode
+    assert left_out == []
+    np.testing.assert_allclose(episodes[0].actions, original.actions, atol=1e-6)
+    if layout == "raw":
+        assert episodes[0].jpegs["cam_high"][3] == original.jpegs["cam_high"][3]
+        with h5py.File(tmp_path / "episode_one.hdf5") as file:
+            np.testing.assert_array_equal(file["observations/images/cam_high"][3], picture(CONTRACT, 2, 3))
+            assert file["observations/qvel"].shape == original.actions.shape
+
+
+def test_old_files_become_bags_that_hold_the_same_numbers(capsys, contract_file, bags, tmp_path) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path / "files")
+    convert(capsys, contract_file, tmp_path / "files", tmp_path / "bags", "--to", "bag")
+    made = read_bag(tmp_path / "bags" / "one", CONTRACT)
+    original = read_bag(bags / "one", CONTRACT).episode
+    assert made.record.instruction == original.instruction
+    np.testing.assert_allclose(made.episode.actions, original.actions, atol=1e-6)
+    np.testing.assert_allclose(made.episode.proprio, original.proprio, atol=1e-6)
+    shown = made.episode.image("cam_high", 4).astype(int)
+    assert np.abs(shown - jpeg.decode(original.jpegs["cam_high"][4])).mean() < 8
+
+
+def test_paths_without_episodes_are_refused(capsys, contract_file, tmp_path) -> None:
+    for path, reason in ((tmp_path / "none", "no such file"), (tmp_path, "holds neither bags nor HDF5")):
+        assert main(["convert", str(path), "--out", str(tmp_path / "out")]) == 2
+        assert reason in capsys.readouterr().err
+
+
+# Labels and recovery --------------------------------------------------------------------------------------------------
+
+
+def test_labels_are_listed_and_missing_ones_show_in_the_exit_status(capsys, bags) -> None:
+    status, summary, text = run(capsys, "label", bags)
+    assert status == 1
+    assert summary == {"labelled": 3, "unlabelled": 1, "broken": 1}
+    assert "not labelled" in text
+
+
+def test_a_score_needs_a_verdict(capsys, bags) -> None:
+    assert main(["label", str(bags / "one"), "--score", "0.5"]) == 2
+    assert "Add --success or --failure" in capsys.readouterr().err
+
+
+def test_a_recovered_recording_has_to_be_labelled_before_it_is_converted(capsys, tmp_path) -> None:
+    contract = small_contract(width=160, height=120)
+    whole = write_bag(tmp_path, contract, "whole", 0.6)
+    cut = tmp_path / "episodes" / ".recording" / "cut"
+    shutil.copytree(whole, cut)
+    (cut / "metadata.yaml").unlink()
+    file = cut / "whole_0.mcap"
+    file.write_bytes(file.read_bytes()[:-600_000])
+    cut.with_name("cut.json").write_text(json.dumps(read_record(whole).custom_data()))
+    status, summary, _ = run(capsys, "recover", cut)
+    saved = tmp_path / "episodes" / "cut_recovered"
+    assert (status, summary["bag"]) == (0, str(saved))
+    assert not cut.exists()
+    with pytest.raises(EpisodeError, match="has no label"):
+        read_bag(saved, contract)
+    run(capsys, "label", saved, "--success")
+    episode, original = read_bag(saved, contract).episode, read_bag(whole, contract).episode
+    assert 3 <= len(episode) < len(original)
+    np.testing.assert_array_equal(episode.actions, original.actions[: len(episode)])
+
+
+def test_a_recording_of_which_nothing_is_left_is_refused(capsys, tmp_path) -> None:
+    (tmp_path / "cut.mcap").write_bytes(b"\x89MCAP0\r\n")
+    assert main(["recover", str(tmp_path)]) == 2
+    assert "not one whole message is left" in capsys.readouterr().err
+
+
+def test_the_contract_inside_a_bag_is_enough_to_read_it(bags) -> None:
+    contract = Embodiment.from_yaml(read_record(bags / "one").contract)
+    assert isinstance(read_bag(bags / "one", contract).episode, Episode)
