@@ -64,12 +64,14 @@ def test_arguments_reach_their_node_with_their_type() -> None:
         "values": "1",
         "seed": "7",
         "real_time_factor": "2",
+        "task": "candies_in_bowl",
     }
     nodes = by_name(BRINGUP.nodes(given))
     planner, sim = nodes["planner"].parameters, nodes["sim"].parameters
     assert [planner[name] for name in ("planner", "candidates", "futures", "values")] == ["direct", 4, 2, 1]
     assert sim["seed"] == 7
     assert sim["real_time_factor"] == 2.0
+    assert sim["task"] == "candies_in_bowl"
     assert isinstance(sim["real_time_factor"], float)
 
 

@@ -41,6 +41,7 @@ ARGUMENTS = (
         "",
         "Ports of the arms, devices of the cameras: aloha, emulated, or a YAML file; empty: the robot's own.",
     ),
+    Argument("task", "", "Task of the simulated cell, such as candies_in_bowl; empty: transfer_cube."),
     Argument("seed", 0, "Seed of the simulated scene.", minimum=0),
     Argument("real_time_factor", 1.0, "Speed of simulated time; 0: as fast as it goes.", minimum=0.0),
 )
@@ -116,4 +117,6 @@ def _arm(contract: Embodiment, cell: Hardware, arm: Arm) -> list[NodeSpec]:
 
 def _cell(contract: Embodiment, chosen: Chosen) -> NodeSpec:
     parameters = {"seed": chosen["seed"], "real_time_factor": chosen["real_time_factor"]}
+    if chosen["task"]:  # the cell knows its tasks and refuses others by name
+        parameters["task"] = chosen["task"]
     return NodeSpec("aloha_sim", "cell_node", "sim", parameters={**contract.sim_settings(), **parameters})
