@@ -7,7 +7,14 @@ import math
 import torch
 from golden_cases import Case, cases, close, half_network, manifest, network, relative_error, shapes
 
-from cosmos_policy_core.model.transformer import DiffusionTransformer, TimeFeatures, TransformerConfig, rope_angles
+from cosmos_policy_core.model.transformer import (
+    DiffusionTransformer,
+    RMSNorm,
+    TimeFeatures,
+    TransformerConfig,
+    rope_angles,
+    rotate,
+)
 
 
 def run(net: DiffusionTransformer, case: Case, blocks_out: list[torch.Tensor] | None = None) -> torch.Tensor:
@@ -64,6 +71,30 @@ def test_the_deployed_network_rounds_the_times_it_is_given(case: Case) -> None:
     assert not torch.equal(times.bfloat16().float(), times)
     for exact, rounded in zip(half.embed_time(times), half.embed_time(times.bfloat16()), strict=True):
         assert torch.equal(exact, rounded)
+
+
+def bfloat16_numbers(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0)).bfloat16()
+
+
+def rounded_once(actual: torch.Tensor, exact: torch.Tensor) -> bool:
+    """Whether bfloat16 numbers are exact ones rounded once, but for a few that lie between two neighbours."""
+    return actual.dtype == torch.bfloat16 and bool((actual != exact.bfloat16()).double().mean() < 1e-3)
+
+
+def test_the_deployed_rotation_rounds_once() -> None:
+    x, angles = bfloat16_numbers(2, 4, 60, 32), torch.rand(60, 16, dtype=torch.float64).repeat(1, 2) * 10
+    first, second = x.double().chunk(2, dim=-1)
+    exact = x.double() * angles.cos() + torch.cat([-second, first], dim=-1) * angles.sin()
+    assert rounded_once(rotate(x, angles.cos().float(), angles.sin().float()), exact)
+
+
+def test_the_deployed_norm_rounds_once() -> None:
+    x, norm = bfloat16_numbers(50, 64), RMSNorm(64).bfloat16().requires_grad_(False)
+    norm.weight.copy_(1 + bfloat16_numbers(64) / 4)
+    wide = x.double()
+    exact = wide / (wide.square().mean(-1, keepdim=True) + 1e-6).sqrt() * norm.weight.double()
+    assert rounded_once(norm(x), exact)
 
 
 @cases("rope")

@@ -184,13 +184,41 @@ def test_frames_that_are_encoded_equal_those_of_the_whole_video(video_policy: Co
         torch.testing.assert_close(scene.clean[:, :, index], whole[:, :, index], **ROUNDING)
 
 
-def test_only_frames_that_are_read_are_encoded(video_policy: CosmosPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_frames_that_are_read_are_encoded(video_policy: CosmosPolicy) -> None:
     tokenizer, lengths = video_policy.tokenizer, list[int]()
     assert isinstance(tokenizer, WanTokenizer)
-    encode = tokenizer.vae.encode
-    monkeypatch.setattr(tokenizer.vae, "encode", lambda video: lengths.append(video.shape[2]) or encode(video))
-    video_policy.encode(observation(video_policy))
-    assert lengths == [17]  # of 41: a black one, the place of the proprioception and three cameras, four each
+    tokenizer.forget()
+    handle = tokenizer.vae.encoder.register_forward_pre_hook(lambda module, given: lengths.append(given[0].shape[2]))
+    for _ in range(2):
+        video_policy.encode(observation(video_policy))
+    handle.remove()
+    # Of 41 pixel frames: a black one and the place of the proprioception, once; three cameras every time.
+    assert lengths == [1, 4] + [4, 4, 4] * 2
+
+
+@torch.inference_mode()
+def test_remembered_black_frames_change_no_latent(video_policy: CosmosPolicy) -> None:
+    tokenizer = video_policy.tokenizer
+    for batch, black, frames in ((1, 2, None), (3, 2, None), (2, 1, None), (1, 2, 4), (1, 2, 1)):
+        stills = torch.rand(batch, 3, 3, 16, 16, generator=torch.Generator().manual_seed(batch)) * 2 - 1
+        whole = torch.cat([torch.full((batch, black, 3, 16, 16), -1.0), stills], dim=1)
+        for _ in range(2):
+            short = tokenizer.encode_stills(stills, frames, black=black)
+            torch.testing.assert_close(short, tokenizer.encode_stills(whole, frames), **ROUNDING)
+
+
+@torch.inference_mode()
+def test_black_frames_are_forgotten_with_the_weights_that_saw_them() -> None:
+    tokenizer, other = (
+        tiny_policy(seed, tokenizer=TokenizerConfig(kind="wan", base_dim=8)).tokenizer for seed in (0, 1)
+    )
+    assert isinstance(tokenizer, WanTokenizer) and isinstance(other, WanTokenizer)
+    stills = torch.zeros(1, 1, 3, 16, 16)
+    before = tokenizer.encode_stills(stills, black=2)
+    tokenizer.load_state_dict(other.state_dict())
+    after = tokenizer.encode_stills(stills, black=2)
+    assert torch.equal(after, other.encode_stills(stills, black=2)) and not torch.equal(after, before)
+    assert tokenizer.to(torch.float64).encode_stills(stills, black=2).dtype == torch.float64
 
 
 @pytest.mark.parametrize("query", list(Query))
@@ -208,7 +236,9 @@ def test_a_plan_encodes_once_and_decodes_when_asked(policy: CosmosPolicy, monkey
     for name in ("encode_stills", "decode_stills"):
         work = getattr(policy.tokenizer, name)
         monkeypatch.setattr(
-            policy.tokenizer, name, lambda *given, name=name, work=work: calls.append(name) or work(*given)
+            policy.tokenizer,
+            name,
+            lambda *given, name=name, work=work, **options: calls.append(name) or work(*given, **options),
         )
     planner = BestOfN(policy, policy, n=2, futures=2, values=2)
     assert planner.decide(observation(policy), seed=0).images is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +92,7 @@ def add(
     Raises:
         ConfigurationError: the known embeddings have another shape.
     """
-    from safetensors.torch import save_file
-
-    from cosmos_policy_core.model.text import EMBEDDINGS_FILE
+    from cosmos_policy_core.model.text import TextEmbeddings
 
     made = {text: encode(text).contiguous() for text in track(missing, "embedding", console=console, transient=True)}
     shapes = {tuple(tensor.shape) for tensor in (*known.values(), *made.values())}
@@ -106,12 +103,7 @@ def add(
             "Use the model and --tokens they were made with, or another folder."
         )
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{EMBEDDINGS_FILE}.{os.getpid()}.partial"
-    try:
-        save_file(known | made, partial)
-        os.replace(partial, folder / EMBEDDINGS_FILE)
-    finally:
-        partial.unlink(missing_ok=True)
+    TextEmbeddings(known | made).save(folder)
 
 
 def _encoder(options: Options) -> Callable[[str], Tensor]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from cosmos_policy_core.checkpoints import find
@@ -23,7 +23,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.streaming import all_finite
+from cosmos_policy_core.model.streaming import all_finite, stream_tensors
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer, Tokenizer, WanTokenizer
 from cosmos_policy_core.model.transformer import DiffusionTransformer
@@ -46,14 +46,10 @@ def save_policy(policy: CosmosPolicy, folder: Path) -> None:
     """Write a checkpoint folder; existing files of an older save are replaced one by one, each atomically."""
     folder.mkdir(parents=True, exist_ok=True)
     policy.config.save(folder)
-    network = {
-        PREFIX + name: tensor.detach().cpu().contiguous() for name, tensor in policy.network.state_dict().items()
-    }
-    _save(network, folder / MODEL_FILE)
-    tokenizer = {
-        name: tensor.detach().cpu().contiguous() for name, tensor in _module(policy.tokenizer).state_dict().items()
-    }
-    _save(tokenizer, folder / TOKENIZER_FILE)
+    network = {PREFIX + name: tensor for name, tensor in policy.network.state_dict().items()}
+    # What training made of the weights is kept whatever it is; loading is where numbers are judged.
+    stream_tensors(network, folder / MODEL_FILE, finite=False)
+    stream_tensors(_module(policy.tokenizer).state_dict(), folder / TOKENIZER_FILE, finite=False)
     policy.statistics.save(folder / STATISTICS_FILE)
     policy.text.save(folder)
     (folder / EMBODIMENT_FILE).write_text(policy.contract.to_yaml())
@@ -188,12 +184,6 @@ def digest(path: Path) -> str:
         while block := file.read(1 << 22):
             whole.update(block)
     return whole.hexdigest()[:8]
-
-
-def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial)
-    partial.replace(path)
 
 
 def _module(tokenizer: Tokenizer) -> nn.Module:

@@ -60,8 +60,8 @@ def encode_stills(
         # Stills that know nothing of each other: the frames before the cameras stay zero, as in training.
         clean[:, :, list(layout.images)] = tokenizer.encode_stills(stills).float()
         return clean
-    black = stills.new_full((len(stills), 2, *stills.shape[2:]), -1.0)
-    clean[:, :, : layout.action] = tokenizer.encode_stills(torch.cat([black, stills], dim=1)).float()
+    before = layout.images[0]  # the blank frame and the place of the proprioception
+    clean[:, :, : layout.action] = tokenizer.encode_stills(stills, black=before).float()
     return clean
 
 
@@ -89,7 +89,8 @@ def _decode_video(
     black = torch.full((1, layout.frames, 3, side, side), -1.0, device=latents.device, dtype=dtype)
     if seen is not None:
         black[:, list(layout.images)] = to_model_range(seen.to(latents.device).movedim(-1, -3), dtype)
-    blank = tokenizer.encode_stills(black, layout.future_proprio + 1).float()
+    before = layout.images[0]
+    blank = tokenizer.encode_stills(black[:, before:], layout.future_proprio + 1, black=before).float()
     for index in (layout.blank, layout.proprio, layout.action, layout.future_proprio):
         latents[:, :, index] = blank[:, :, index]
     last = layout.future_images[-1] + 1

@@ -22,12 +22,15 @@ def all_finite(tensor: Tensor) -> bool:
     return tensor.numel() == 0 or all(bool(torch.isfinite(end)) for end in torch.aminmax(tensor))
 
 
-def stream_tensors(tensors: Mapping[str, Tensor], path: Path, progress: Progress | None = None) -> None:
+def stream_tensors(
+    tensors: Mapping[str, Tensor], path: Path, progress: Progress | None = None, *, finite: bool = True
+) -> None:
     """Write a safetensors file, whole or not at all; views, shared and expanded tensors become tensors of their own.
 
     Args:
         tensors: bfloat16 or float32, on any device; read one after another.
         progress: told the bytes of every tensor written.
+        finite: refuse NaN and infinity.
 
     Raises:
         CheckpointError: a tensor holds NaN or infinity.
@@ -44,7 +47,7 @@ def stream_tensors(tensors: Mapping[str, Tensor], path: Path, progress: Progress
             file.write(struct.pack("<Q", len(header)) + header)
             for name, tensor in tensors.items():
                 own = tensor.detach().cpu().contiguous()
-                if not all_finite(own):
+                if finite and not all_finite(own):
                     raise CheckpointError(f"{name} holds NaN or infinity. The file is damaged; download it again.")
                 file.write(own.reshape(-1).view(torch.uint8).numpy().data)
                 if progress is not None:

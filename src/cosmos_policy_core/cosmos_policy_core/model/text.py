@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from cosmos_policy_core.errors import CheckpointError, InstructionError
+from cosmos_policy_core.model.streaming import stream_tensors
 
 EMBEDDINGS_FILE = "text_embeddings.safetensors"
 
@@ -54,7 +55,8 @@ class TextEmbeddings:
         return TextEmbeddings({**more._embeddings, **self._embeddings})
 
     def save(self, folder: Path) -> None:
-        save_file({name: tensor.contiguous() for name, tensor in self._embeddings.items()}, folder / EMBEDDINGS_FILE)
+        """Write the embeddings of a checkpoint folder, whole or not at all."""
+        stream_tensors(self._embeddings, folder / EMBEDDINGS_FILE)
 
     @classmethod
     def load(cls, folder: Path) -> TextEmbeddings:

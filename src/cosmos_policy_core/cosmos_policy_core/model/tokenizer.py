@@ -31,12 +31,13 @@ class Tokenizer(Protocol):
     spatial_factor: int
     temporal_factor: int
 
-    def encode_stills(self, stills: Tensor, frames: int | None = None) -> Tensor:
+    def encode_stills(self, stills: Tensor, frames: int | None = None, black: int = 0) -> Tensor:
         """Encode one still image per latent frame.
 
         Args:
             stills: (B, T, 3, H, W) in [-1, 1].
             frames: encode only this many leading latent frames; all by default.
+            black: black frames before the stills, encoded like them.
 
         Returns:
             (B, C, frames, H/8, W/8), standardised.
@@ -112,9 +113,10 @@ class ImageTokenizer(nn.Module):
         """Reconstruct images (N, 3, S, S)."""
         return self.decode(self.encode(images))
 
-    def encode_stills(self, stills: Tensor, frames: int | None = None) -> Tensor:
+    def encode_stills(self, stills: Tensor, frames: int | None = None, black: int = 0) -> Tensor:
         """See `Tokenizer.encode_stills`."""
-        stills = stills[:, :frames]
+        before = stills.new_full((len(stills), black, *stills.shape[2:]), -1.0)
+        stills = torch.cat([before, stills], dim=1)[:, :frames]
         return self.encode(stills.flatten(0, 1)).unflatten(0, stills.shape[:2]).transpose(1, 2)
 
     def decode_stills(self, latents: Tensor) -> Tensor:

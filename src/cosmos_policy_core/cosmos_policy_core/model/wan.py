@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -17,6 +18,22 @@ WAN_LATENT_STD = (
     2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743,
     3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160,
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EncodedPast:
+    """Where the causal encoder stands after some frames of a video; what follows needs nothing else of them.
+
+    output: (B, 2C, frames, h, w) of the encoder proper. caches: last inputs of its convolutions over time.
+    """
+
+    output: Tensor
+    caches: tuple[Tensor | None, ...]
+
+    def expand(self, batch: int) -> EncodedPast:
+        """Give the same past to a batch of futures, without copying."""
+        caches = tuple(None if cache is None else cache.expand(batch, *cache.shape[1:]) for cache in self.caches)
+        return EncodedPast(self.output.expand(batch, *self.output.shape[1:]), caches)
 
 
 class WanTokenizer(nn.Module):
@@ -45,6 +62,7 @@ class WanTokenizer(nn.Module):
         # real ones even where the weights are built without memory (on the meta device), to be loaded afterwards.
         self.register_buffer("latent_mean", torch.tensor(WAN_LATENT_MEAN, device="cpu"), persistent=False)
         self.register_buffer("latent_std", torch.tensor(WAN_LATENT_STD, device="cpu"), persistent=False)
+        self._black: dict[tuple[object, ...], EncodedPast] = {}
         self.register_state_dict_post_hook(_to_published_names)
         self.register_load_state_dict_pre_hook(_from_published_names)
         self.register_load_state_dict_post_hook(_report_published_names)
@@ -60,7 +78,7 @@ class WanTokenizer(nn.Module):
             raise ValueError(f"WanTokenizer: a video of {video.shape[2]} frames. Give 1 + 4k frames.")
         if frames is not None:
             video = video[:, :, : self.temporal_factor * (frames - 1) + 1]
-        return self.vae.encode(video.to(self.dtype)).latent_dist.mode()
+        return self._mean_of(self._advance(video))
 
     def encode(self, video: Tensor, frames: int | None = None) -> Tensor:
         """Encode a video.
@@ -72,23 +90,62 @@ class WanTokenizer(nn.Module):
         Returns:
             (B, 16, 1 + k, H/8, W/8) standardised latents of the dtype of the weights.
         """
-        return (self.mean(video, frames) - _per_channel(self.latent_mean)) * _per_channel(1 / self.latent_std)
+        return self._standardised(self.mean(video, frames))
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode standardised latents (B, 16, T, h, w) to a video (B, 3, 4T-3, 8h, 8w), clamped to [-1, 1]."""
         raw = latents.to(self.dtype) / _per_channel(1 / self.latent_std) + _per_channel(self.latent_mean)
         return self.vae.decode(raw).sample
 
-    def encode_stills(self, stills: Tensor, frames: int | None = None) -> Tensor:
-        """See `Tokenizer.encode_stills`; every still but the first becomes four identical pixel frames."""
-        stills = stills[:, :frames]
-        video = torch.cat([stills[:, :1], stills[:, 1:].repeat_interleave(self.temporal_factor, dim=1)], dim=1)
-        return self.encode(video.transpose(1, 2))
+    def encode_stills(self, stills: Tensor, frames: int | None = None, black: int = 0) -> Tensor:
+        """See `Tokenizer.encode_stills`; every still but the first becomes four identical pixel frames.
+
+        Black frames before the stills are encoded once per image size and remembered with the encoder's caches.
+        """
+        if black == 0:
+            stills = stills[:, :frames]
+            video = torch.cat([stills[:, :1], stills[:, 1:].repeat_interleave(self.temporal_factor, dim=1)], dim=1)
+            return self.encode(video.transpose(1, 2))
+        stills = stills[:, : None if frames is None else max(0, frames - black)]
+        video = stills.repeat_interleave(self.temporal_factor, dim=1).transpose(1, 2)
+        past = self._after_black(black, (stills.shape[-2], stills.shape[-1]), video.device).expand(len(stills))
+        return self._standardised(self._mean_of(self._advance(video, past)))[:, :, :frames]
 
     def decode_stills(self, latents: Tensor) -> Tensor:
         """See `Tokenizer.decode_stills`; the first of the four pixel frames stands for the latent frame."""
         video = self.decode(latents).transpose(1, 2)
         return torch.cat([video[:, :1], video[:, 1 :: self.temporal_factor]], dim=1)
+
+    def _apply(self, *arguments: Any, **options: Any) -> WanTokenizer:
+        self.forget()
+        return super()._apply(*arguments, **options)
+
+    def forget(self) -> None:
+        """Drop what was remembered of black frames: other weights make something else of them."""
+        self._black.clear()
+
+    def _after_black(self, count: int, size: tuple[int, int], device: torch.device) -> EncodedPast:
+        key = (count, size, device)
+        if key not in self._black:
+            video = torch.full((1, 3, self.temporal_factor * (count - 1) + 1, *size), -1.0, device=device)
+            with torch.inference_mode():
+                self._black[key] = self._advance(video)
+        return self._black[key]
+
+    def _advance(self, video: Tensor, past: EncodedPast | None = None) -> EncodedPast:
+        """Run the encoder on the frames (B, 3, F, H, W) after a past: 1 + 4k at the start, 4k later."""
+        caches = [None] * self.vae._cached_conv_counts["encoder"] if past is None else list(past.caches)
+        outputs, start = ([], 1) if past is None else ([past.output], 0)
+        lengths = [1] * start + [self.temporal_factor] * ((video.shape[2] - start) // self.temporal_factor)
+        for window in video.to(self.dtype).split(lengths, dim=2):
+            outputs.append(self.vae.encoder(window, feat_cache=caches, feat_idx=[0]))
+        return EncodedPast(torch.cat(outputs, dim=2), tuple(caches))
+
+    def _mean_of(self, encoded: EncodedPast) -> Tensor:
+        return self.vae.quant_conv(encoded.output)[:, : self.latent_channels]
+
+    def _standardised(self, mean: Tensor) -> Tensor:
+        return (mean - _per_channel(self.latent_mean)) * _per_channel(1 / self.latent_std)
 
 
 def _per_channel(values: Tensor) -> Tensor:
@@ -155,6 +212,8 @@ def _from_published_names(
 
 def _report_published_names(module: nn.Module, incompatible: Any) -> None:
     """Let a failed load name the tensors as the file would."""
+    assert isinstance(module, WanTokenizer)
+    module.forget()
     published = {name: key for key, name in _diffusers_names().items()}
     for position, key in enumerate(incompatible.missing_keys):
         stem, dot, name = key.rpartition("vae.")
