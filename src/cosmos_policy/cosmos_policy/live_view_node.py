@@ -22,9 +22,9 @@ from cosmos_policy.monitor.listener import Listener
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest
 from cosmos_policy.monitor.paths import GripperPaths, read_description
-from cosmos_policy.plans import Plan
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 WIDTH = 320  # [px] of a camera image in the page
 
@@ -91,7 +91,7 @@ class LiveViewNode(ManagedNode):
         if self._page is not None:
             self._page.panel.tell(words)
 
-    def _show_plan(self, plan: Plan) -> None:
+    def _show_plan(self, plan: PlanRecord) -> None:
         if self._page is None or self._contract is None:
             return
         self._page.show_plan(plan, self._account.timeline)
@@ -100,6 +100,7 @@ class LiveViewNode(ManagedNode):
             self._page.panel.show_imagined(mosaic(self._contract.camera_names, self._seen, plan.imagined, title))
 
     def _tick(self) -> None:
+        self._listener.ask_again()
         if self._page is None or not self._page.is_looked_at or self._contract is None or self._newest is None:
             return
         self._page.panel.show_state(self._account)

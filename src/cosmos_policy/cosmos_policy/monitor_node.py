@@ -21,10 +21,10 @@ from cosmos_policy.monitor.markers import candidate_markers, plan_markers, statu
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest
 from cosmos_policy.monitor.paths import GripperPaths, read_description
-from cosmos_policy.plans import Plan
 from cosmos_policy.qos import LATCHED
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 
 class MonitorNode(ManagedNode):
@@ -83,10 +83,11 @@ class MonitorNode(ManagedNode):
         self._serving = False
 
     def _tell(self) -> None:
+        self._listener.ask_again()
         if self._serving and self._paths is not None:
             self._status.publish(status_markers(self._account, self._paths.robot.root))
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, plan: PlanRecord) -> None:
         if not self._serving or self._paths is None or self._contract is None:
             return
         frame, executed = self._paths.robot.root, self._contract.executed_steps
@@ -95,7 +96,7 @@ class MonitorNode(ManagedNode):
         if plan.imagined:
             self._imagined.publish(self._picture(plan))
 
-    def _picture(self, plan: Plan) -> Image:
+    def _picture(self, plan: PlanRecord) -> Image:
         assert self._contract is not None
         assert self._cameras is not None
         for camera in self._contract.cameras:

@@ -18,10 +18,11 @@ from cosmos_policy.demo.history import History
 from cosmos_policy.demo.summary import screen, summarise
 from cosmos_policy.demo.timeline import draw_timeline
 from cosmos_policy.errors import DemoError
-from cosmos_policy.messages import chunk_message, image_message, scored_message, stage_message
-from cosmos_policy.plans import Plan
+from cosmos_policy.messages import chunk_message, stage_message
+from cosmos_policy.plan_messages import jpeg_message, scored_message
 from cosmos_policy.run_task import TaskOutcome
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.msg import PlanReport, StageTime
 
@@ -39,7 +40,7 @@ def report(index: int = 0, chosen: int = 1) -> PlanReport:
     ]
     message.scores = [scored_message(chunk, np.full((3, 5), 0.2)) for chunk in message.candidates]
     message.stages = [stage_message(StageTime.PROPOSE, 0.5), stage_message(StageTime.EVALUATE, 0.25)]
-    message.imagined_images = [image_message(np.zeros((64, 64, 3), np.uint8), name) for name in CONTRACT.camera_names]
+    message.imagined_images = [jpeg_message(np.zeros((64, 64, 3), np.uint8), name) for name in CONTRACT.camera_names]
     return message
 
 
@@ -53,7 +54,7 @@ def history() -> History:
 
 
 def test_a_report_becomes_a_plan() -> None:
-    plan = Plan.from_report(report(chosen=2))
+    plan = PlanRecord.from_report(report(chosen=2))
     assert plan.chosen == 2
     assert plan.stages == {"propose": 0.5, "evaluate": 0.25}
     assert plan.actions.shape == (50, 14)

@@ -78,11 +78,12 @@ def watcher(graph: FakeGraph) -> Iterator[Watcher]:
 
 
 @pytest.fixture(scope="module")
-def carried_out(graph: FakeGraph, watcher: Watcher) -> None:
+def carried_out(graph: FakeGraph, watcher: Watcher) -> Iterator[None]:
     """A task of one chunk."""
     graph.policy.values = lambda candidate: 0.1 * candidate
     with graph.planner(), Commander(context=graph.context) as commander:
         commander.run_task(TASK, max_chunks=1, timeout=PATIENCE)
+        yield
 
 
 def test_it_says_that_nothing_has_happened_yet(watcher: Watcher) -> None:

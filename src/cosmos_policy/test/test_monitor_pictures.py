@@ -12,11 +12,12 @@ from visualization_msgs.msg import Marker
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.colours import UNKNOWN, ranked_colours
 from cosmos_policy.monitor.markers import STOP_AT, candidate_markers, plan_markers, status_markers
-from cosmos_policy.monitor.mosaic import CAPTION, TILE, mosaic
+from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.paths import GripperPaths, read_description
 from cosmos_policy.monitor.words import status_lines, text
-from cosmos_policy.plans import Plan
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
+from cosmos_policy_core.evaluation.report.tiles import CAPTION, TILE
 from cosmos_policy_msgs.action import RunTask
 
 CONTRACT = Embodiment.load("aloha_sim")
@@ -28,16 +29,17 @@ def paths() -> GripperPaths:
 
 
 @pytest.fixture
-def plan() -> Plan:
+def plan() -> PlanRecord:
     """Three candidates; the second one turns the left waist by half a radian and was chosen."""
     candidates = np.tile(CONTRACT.start_action, (3, CONTRACT.chunk_horizon, 1))
     candidates[1, :, CONTRACT.joint_names.index("follower_left/waist")] = np.linspace(0, 0.5, CONTRACT.chunk_horizon)
-    return Plan(
+    return PlanRecord(
         index=4,
         made=20.0,
         observed=19.0,
         instruction="transfer the cube",
         planner="best_of_n",
+        mode="hold",
         values=np.array([0.911, 0.913, np.nan]),
         members=np.full((3, 15), 0.9),
         candidates=candidates,
@@ -51,7 +53,7 @@ def by_namespace(markers: list[Marker], namespace: str) -> list[Marker]:
     return [marker for marker in markers if marker.ns == namespace]
 
 
-def test_every_candidate_is_a_path_of_both_grippers_in_the_root_frame(plan: Plan, paths: GripperPaths) -> None:
+def test_every_candidate_is_a_path_of_both_grippers_in_the_root_frame(plan: PlanRecord, paths: GripperPaths) -> None:
     markers = candidate_markers(plan, paths, "world").markers
     assert markers[0].action == Marker.DELETEALL
     for arm in ("follower_left", "follower_right"):
@@ -61,7 +63,7 @@ def test_every_candidate_is_a_path_of_both_grippers_in_the_root_frame(plan: Plan
         assert all(len(line.points) == CONTRACT.chunk_horizon for line in lines)
 
 
-def test_a_turn_of_the_waist_is_an_arc_about_the_base(plan: Plan, paths: GripperPaths) -> None:
+def test_a_turn_of_the_waist_is_an_arc_about_the_base(plan: PlanRecord, paths: GripperPaths) -> None:
     points = paths.of_actions(plan.actions)["follower_left"]
     base = np.array([-0.469, 0.5])
     radii = np.linalg.norm(points[:, :2] - base, axis=1)
@@ -70,7 +72,7 @@ def test_a_turn_of_the_waist_is_an_arc_about_the_base(plan: Plan, paths: Gripper
     assert angles[-1] - angles[0] == pytest.approx(0.5)
 
 
-def test_the_chosen_path_is_thick_where_it_will_be_executed(plan: Plan, paths: GripperPaths) -> None:
+def test_the_chosen_path_is_thick_where_it_will_be_executed(plan: PlanRecord, paths: GripperPaths) -> None:
     thin = by_namespace(candidate_markers(plan, paths, "world").markers, "follower_left")[0]
     executed, rest, end = by_namespace(plan_markers(plan, paths, "world", executed=20).markers, "follower_left")
     assert executed.scale.x > 3 * thin.scale.x
@@ -78,7 +80,7 @@ def test_the_chosen_path_is_thick_where_it_will_be_executed(plan: Plan, paths: G
     assert end.pose.position == executed.points[-1]
 
 
-def test_values_that_differ_little_still_get_colours_that_differ_much(plan: Plan) -> None:
+def test_values_that_differ_little_still_get_colours_that_differ_much(plan: PlanRecord) -> None:
     worst, best, unknown = ranked_colours(plan.values)
     assert np.abs(np.subtract(worst, best)).max() > 0.5
     assert unknown == UNKNOWN
@@ -103,7 +105,7 @@ def test_the_state_is_written_and_a_raised_stop_is_red_and_large(paths: GripperP
     assert "emergency stop: RAISED" in words.text
 
 
-def test_the_words_name_task_phase_plan_and_reasons(plan: Plan) -> None:
+def test_the_words_name_task_phase_plan_and_reasons(plan: PlanRecord) -> None:
     account = Account()
     account.take_plan(plan, 0.911, 0.913)
     account.begin_task()
@@ -125,7 +127,7 @@ def test_the_end_of_a_task_is_told_with_its_reason() -> None:
     assert ("reason", "budget spent: 2 chunk(s) without success.") in status_lines(account)
 
 
-def test_a_clock_that_begins_anew_begins_a_new_timeline(plan: Plan) -> None:
+def test_a_clock_that_begins_anew_begins_a_new_timeline(plan: PlanRecord) -> None:
     account = Account()
     for made in (20.0, 23.0, 1.0):
         account.take_plan(dataclasses.replace(plan, made=made), 0.0, 1.0)
@@ -141,6 +143,6 @@ def test_the_mosaic_shows_what_was_seen_above_what_was_imagined() -> None:
     assert picture[2 * CAPTION + 60, TILE + 100].max() < 60  # nothing came from b
 
 
-def test_a_robot_without_the_link_has_no_path_and_no_error(plan: Plan) -> None:
+def test_a_robot_without_the_link_has_no_path_and_no_error(plan: PlanRecord) -> None:
     nothing = GripperPaths.of(CONTRACT, read_description(""), "no_such_link")
     assert len(candidate_markers(plan, nothing, "world").markers) == 1

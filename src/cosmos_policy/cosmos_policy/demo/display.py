@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cosmos_policy.demo.history import History
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 WIDTH = 88
 
@@ -72,7 +72,7 @@ class Display:
         return Panel(Group(*parts), title=self._title, width=WIDTH)
 
 
-def plan_table(plan: Plan) -> Table:
+def plan_table(plan: PlanRecord) -> Table:
     """Show values of the candidates and times of the stages side by side."""
     table = Table(box=None, show_edge=False, pad_edge=False)
     table.add_column("candidate", justify="right")
@@ -89,7 +89,7 @@ def plan_table(plan: Plan) -> Table:
     return table
 
 
-def _candidate_cells(plan: Plan, k: int) -> tuple[str, str, str]:
+def _candidate_cells(plan: PlanRecord, k: int) -> tuple[str, str, str]:
     value = plan.values[k]
     if not np.isfinite(value):
         return str(k), "not valued", ""

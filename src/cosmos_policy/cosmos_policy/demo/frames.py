@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 SIZE = (1024, 560)  # [px], even: the codec halves the colour planes
 BIG, SMALL, CAPTION = 512, 256, 48
@@ -17,7 +17,7 @@ FONT, LABEL = ImageFont.load_default(size=18), ImageFont.load_default(size=13)
 
 
 def compose(
-    images: Mapping[str, NDArray[np.uint8]], plan: Plan | None, imagined_camera: int, title: str, status: str
+    images: Mapping[str, NDArray[np.uint8]], plan: PlanRecord | None, imagined_camera: int, title: str, status: str
 ) -> NDArray[np.uint8]:
     """Tile the views beside each other.
 
@@ -58,7 +58,7 @@ def _label(draw: ImageDraw.ImageDraw, text: str, x: int, y: int) -> None:
     draw.text((x + 6, y + 4), text, fill=INK, font=LABEL)
 
 
-def _draw_values(draw: ImageDraw.ImageDraw, plan: Plan, x: int, y: int) -> None:
+def _draw_values(draw: ImageDraw.ImageDraw, plan: PlanRecord, x: int, y: int) -> None:
     _label(draw, f"plan {plan.index}: value of each candidate", x, y)
     height = min(24, (SMALL - 40) // max(1, len(plan.values)))
     for k, value in enumerate(plan.values):

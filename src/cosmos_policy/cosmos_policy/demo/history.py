@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy.messages import constant_name
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.msg import PlanReport
 
@@ -21,7 +21,7 @@ Feedback = RunTask.Feedback
 class History:
     """A running account; written by the ROS thread, read by display and recorder."""
 
-    plans: list[Plan] = field(default_factory=list)
+    plans: list[PlanRecord] = field(default_factory=list)
     phase: int = Feedback.WAITING
     plan_index: int = 0
     step: int = 0
@@ -43,7 +43,7 @@ class History:
 
     def take_report(self, report: PlanReport) -> None:
         """Keep a decision."""
-        plan = Plan.from_report(report)
+        plan = PlanRecord.from_report(report)
         with self.lock:
             self.plans.append(plan)
 
@@ -53,6 +53,6 @@ class History:
         return self.outcome or constant_name(Feedback, self.phase).lower()
 
     @property
-    def plan(self) -> Plan | None:
+    def plan(self) -> PlanRecord | None:
         """The newest decision."""
         return self.plans[-1] if self.plans else None

@@ -11,8 +11,8 @@ from cosmos_policy.live.scene import Scene
 from cosmos_policy.live.server import serve
 from cosmos_policy.monitor.account import PlanPoint
 from cosmos_policy.monitor.paths import GripperPaths
-from cosmos_policy.plans import Plan
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 
 class Page:
@@ -42,7 +42,7 @@ class Page:
         """Whether a browser has the page open."""
         return bool(self._server.get_clients())
 
-    def show_plan(self, plan: Plan, timeline: Sequence[PlanPoint]) -> None:
+    def show_plan(self, plan: PlanRecord, timeline: Sequence[PlanPoint]) -> None:
         """Show a decision in the scene and beside it."""
         self.scene.show_plan(plan, self._paths, self._executed)
         self.panel.show_plan(plan, timeline)

@@ -15,14 +15,14 @@ from cosmos_policy.live.operator import Operator
 from cosmos_policy.monitor.account import Account, PlanPoint
 from cosmos_policy.monitor.colours import ranked_colours
 from cosmos_policy.monitor.words import status_lines
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 MOST_CHUNKS = 6
 EMPTY = np.full((120, 160, 3), 30, dtype=np.uint8)
-CURVES = ("chosen", "best", "worst")
+CURVES = ("worst", "best", "chosen")  # the choice above the others
 HINT = "Start the graph with `imagined_images:=true` to see what is imagined."
 QUESTION = "Is the cause cleared, and is everybody away from the arms? Nothing moves until a new goal."
-STROKES = ("#ff9d00", "#3a9d5d", "#888888")
+STROKES = ("#888888", "#3a9d5d", "#ff9d00")
 
 
 class Panel:
@@ -67,14 +67,14 @@ class Panel:
         self._release.visible = stopped
         self._reset.visible = cell
 
-    def show_plan(self, plan: Plan, timeline: Sequence[PlanPoint]) -> None:
+    def show_plan(self, plan: PlanRecord, timeline: Sequence[PlanPoint]) -> None:
         """Show a decision and its place in the timeline."""
         self._candidates.content = _candidates_html(plan)
         if not self._instruction.value:
             self._instruction.value = plan.instruction  # type: ignore[misc]
         points = list(timeline)
         number = np.arange(len(points), dtype=np.float64)
-        columns = [[point.value, point.highest, point.lowest] for point in points]
+        columns = [[point.lowest, point.highest, point.value] for point in points]
         values = np.nan_to_num(np.asarray(columns, dtype=np.float64), nan=0.0)
         self._values.data = (number, *values.T)
         self._seconds.data = (number, np.asarray([point.seconds for point in points]))
@@ -169,7 +169,7 @@ def _status_html(account: Account) -> str:
     return f"<table style='font-size:.85em;margin:.6em'>{rows}</table>"
 
 
-def _candidates_html(plan: Plan) -> str:
+def _candidates_html(plan: PlanRecord) -> str:
     rows = []
     for k, (value, colour) in enumerate(zip(plan.values, ranked_colours(plan.values), strict=True)):
         paint = "#" + "".join(f"{round(255 * channel):02x}" for channel in colour)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cosmos_policy.monitor.colours import Colour, ranked_colours
 from cosmos_policy.monitor.paths import GripperPaths
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_core.geometry import RobotDescription, Shape, link_poses
 from cosmos_policy_core.geometry.rotations import quaternion
 
@@ -28,7 +28,7 @@ class Scene:
         server.scene.set_up_direction("+z")
         server.scene.configure_default_lights(cast_shadow=False)  # laptops without a GPU draw this too
         server.scene.add_grid("/floor", width=2.4, height=2.4, cell_size=0.1, position=(0.0, 0.5, -0.031))
-        server.initial_camera.position = (0.0, -0.45, 0.85)
+        server.initial_camera.position = (0.0, -0.6, 0.95)
         server.initial_camera.look_at = (0.0, 0.45, 0.12)
         self._frames = {
             link: server.scene.add_frame(f"/robot/{link}", show_axes=False)
@@ -47,7 +47,7 @@ class Scene:
             self._shown.update(positions)
             self._move(self._shown)
 
-    def show_plan(self, plan: Plan, paths: GripperPaths, executed: int) -> None:
+    def show_plan(self, plan: PlanRecord, paths: GripperPaths, executed: int) -> None:
         """Draw all candidates by value, and the executed part of the chosen one thick."""
         colours = ranked_colours(plan.values)
         candidates, chosen = paths.of_actions(plan.candidates), paths.of_actions(plan.actions)

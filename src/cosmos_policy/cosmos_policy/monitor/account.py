@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
 from cosmos_policy.messages import constant_name
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 
 SILENCE = 3.0  # [s] of wall time after which what a node said is no longer taken for its state
@@ -44,7 +44,7 @@ class Health:
 class Account:
     """A running account. One thread writes; others may read, and see each field old or new, never half."""
 
-    plan: Plan | None = None
+    plan: PlanRecord | None = None
     timeline: deque[PlanPoint] = field(default_factory=lambda: deque(maxlen=REMEMBERED))
     feedback: RunTask.Feedback | None = None
     execution: ExecuteChunk.Feedback | None = None
@@ -54,7 +54,7 @@ class Account:
     health: dict[str, Health] = field(default_factory=dict)
     problem: str = ""
 
-    def take_plan(self, plan: Plan, lowest: float, highest: float) -> None:
+    def take_plan(self, plan: PlanRecord, lowest: float, highest: float) -> None:
         """Keep a decision and its point in the timeline."""
         self.plan, self.problem = plan, ""
         if self.timeline and plan.made < self.timeline[-1].made:  # another run: simulated time began anew

@@ -6,7 +6,9 @@ goal of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,32 +22,45 @@ from std_msgs.msg import Bool
 
 from cosmos_policy import emergency_stop
 from cosmos_policy.monitor.account import Account
-from cosmos_policy.plans import Plan
 from cosmos_policy.qos import LATCHED, REPORTS
+from cosmos_policy_core.errors import CosmosPolicyError
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport
 
 TASK, CHUNK = "/run_task", "/execute_chunk"
 RUNNING = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 ENDED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
+PATIENCE, MOST_QUESTIONS = 1.0, 5  # [s] until a question is repeated
+
+
+@dataclass
+class _Question:
+    """A goal that has ended, whose result was asked for."""
+
+    status: GoalStatus
+    asked: float = 0.0
+    times: int = 0
 
 
 class Listener:
     """Keep an account of the graph; call `on_plan` with every readable plan, `on_stop` with every word of the stop.
 
-    All callbacks belong to one mutually exclusive group. Subscriptions live as long as the node.
+    All callbacks belong to one mutually exclusive group, in which `ask_again` is to be called now and then.
+    Subscriptions live as long as the node.
     """
 
     def __init__(
         self,
         node: Node,
         account: Account,
-        on_plan: Callable[[Plan], None],
+        on_plan: Callable[[PlanRecord], None],
         group: CallbackGroup,
         on_stop: Callable[[bool], None] | None = None,
     ) -> None:
         self._node, self._account, self._on_plan, self._on_stop = node, account, on_plan, on_stop
         self._asked: set[bytes] = set()
+        self._open: dict[bytes, _Question] = {}
         # Publishers that do not latch are not heard on latched topics; the warning about them would only confuse.
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
         listen = partial(node.create_subscription, callback_group=group, event_callbacks=quiet)
@@ -63,8 +78,8 @@ class Listener:
 
     def _take_report(self, report: PlanReport) -> None:
         try:
-            plan = Plan.from_report(report)
-        except ValueError as error:
+            plan = PlanRecord.from_report(report)
+        except (ValueError, CosmosPolicyError) as error:
             self._account.problem = f"/plan_report cannot be read ({error})"
             self._node.get_logger().warning(self._account.problem)
             return
@@ -79,27 +94,44 @@ class Listener:
             self._on_stop(message.data)
 
     def _take_feedback(self, message: Any) -> None:
+        if bytes(message.goal_id.uuid) in self._asked:
+            return  # overtaken by the end of its goal
         self._account.begin_task()
         self._account.feedback = message.feedback
 
     def _take_execution(self, message: Any) -> None:
         self._account.execution = message.feedback
 
+    def ask_again(self) -> None:
+        """Repeat questions that stay unanswered: the first one to a server that just appeared can get lost."""
+        now = time.monotonic()
+        for identity, question in list(self._open.items()):
+            if question.times >= MOST_QUESTIONS:
+                del self._open[identity]
+            elif now - question.asked > PATIENCE:
+                self._ask(question)
+
     def _take_status(self, message: GoalStatusArray) -> None:
         if any(status.status in RUNNING for status in message.status_list):
             self._account.begin_task()
+        elif self._account.running:
+            self._account.running = False
         for status in message.status_list:
             identity = bytes(status.goal_info.goal_id.uuid)
             if status.status in ENDED and identity not in self._asked:
                 self._asked.add(identity)
-                self._ask_result(status)
+                self._open[identity] = _Question(status)
+                self._ask(self._open[identity])
 
-    def _ask_result(self, status: GoalStatus) -> None:
-        request = RunTask.Impl.GetResultService.Request(goal_id=status.goal_info.goal_id)
-        self._results.call_async(request).add_done_callback(self._take_result)
+    def _ask(self, question: _Question) -> None:
+        question.asked, question.times = time.monotonic(), question.times + 1
+        request = RunTask.Impl.GetResultService.Request(goal_id=question.status.goal_info.goal_id)
+        self._results.call_async(request).add_done_callback(partial(self._take_result, question))
 
-    def _take_result(self, future: Any) -> None:
-        response = future.result()
+    def _take_result(self, question: _Question, future: Any) -> None:
+        response, identity = future.result(), bytes(question.status.goal_info.goal_id.uuid)
+        if self._open.pop(identity, None) is None:
+            return
         # A goal that was refused because another one runs tells nothing of the task; one long gone has no result.
         if response.status in ENDED and response.result.termination != RunTask.Result.BUSY:
             self._account.end_task(response.result)

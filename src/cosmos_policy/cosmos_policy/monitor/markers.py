@@ -14,7 +14,7 @@ from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.colours import Colour, ranked_colours
 from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.monitor.words import status_lines, text
-from cosmos_policy.plans import Plan
+from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 THIN, THICK, BALL, LETTER = 0.002, 0.008, 0.02, 0.035  # [m]
 FAINT = 0.65
@@ -22,7 +22,7 @@ RED, GREEN, GREY, WHITE = (0.9, 0.1, 0.1), (0.2, 0.75, 0.3), (0.6, 0.6, 0.6), (0
 STATUS_AT, STOP_AT = (-0.55, 1.0, 0.75), (-0.75, 1.0, 0.75)  # [m], beyond the table as the operator sees it
 
 
-def candidate_markers(plan: Plan, paths: GripperPaths, frame: str) -> MarkerArray:
+def candidate_markers(plan: PlanRecord, paths: GripperPaths, frame: str) -> MarkerArray:
     """Draw the paths of both grippers in every candidate, one namespace per arm."""
     markers = [_clear(frame)]
     colours = ranked_colours(plan.values)
@@ -33,7 +33,7 @@ def candidate_markers(plan: Plan, paths: GripperPaths, frame: str) -> MarkerArra
     return MarkerArray(markers=markers)
 
 
-def plan_markers(plan: Plan, paths: GripperPaths, frame: str, executed: int) -> MarkerArray:
+def plan_markers(plan: PlanRecord, paths: GripperPaths, frame: str, executed: int) -> MarkerArray:
     """Draw the chosen path: thick where it will be executed, with a ball where it leaves the gripper."""
     markers = [_clear(frame)]
     colour = ranked_colours(plan.values)[plan.chosen]

@@ -1,21 +1,27 @@
-"""A decision of the planner, as displays and reports want it."""
+"""A decision of the planner, as displays and reports want it.
+
+Reports are read by their attributes only, so that a message of a running graph and one out of a bag are alike.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_policy.messages import chunk_actions, constant_name, image_array, seconds
-from cosmos_policy_msgs.msg import PlanReport, ScoredChunk, StageTime
+from cosmos_policy_core.data import jpeg
+from cosmos_policy_core.data.messages import image_array
 
-PLANNERS = {PlanReport.DIRECT: "direct", PlanReport.BEST_OF_N: "best_of_n"}
+PLANNERS = ("direct", "best_of_n")  # by their constants in PlanReport
+STAGES = ("observe", "encode", "propose", "imagine", "evaluate", "decide", "decode")  # by their constants in StageTime
+MODES = ("hold", "overlap", "deadline")  # by their constants in PlanReport and ExecuteChunk
 
 
 @dataclass(frozen=True)
-class Plan:
+class PlanRecord:
     """One decision among n candidates. Times are node time [s]; stages are wall time [s].
 
     Attributes:
@@ -31,6 +37,7 @@ class Plan:
     observed: float
     instruction: str
     planner: str
+    mode: str
     values: NDArray[np.float64]
     members: NDArray[np.float64]
     candidates: NDArray[np.float64]
@@ -39,8 +46,8 @@ class Plan:
     imagined: tuple[NDArray[np.uint8], ...]
 
     @classmethod
-    def from_report(cls, report: PlanReport) -> Plan:
-        """Read a report.
+    def from_report(cls, report: Any) -> PlanRecord:
+        """Read a PlanReport.
 
         Raises:
             ValueError: its parts do not fit together.
@@ -51,17 +58,18 @@ class Plan:
         if len(report.candidate_values) != len(ids):
             raise ValueError(f"{name}: {len(report.candidate_values)} values of {len(ids)} candidates")
         return cls(
-            index=report.plan_index,
-            made=seconds(report.header.stamp),
-            observed=seconds(report.observation_stamp),
+            index=int(report.plan_index),
+            made=_seconds(report.header.stamp),
+            observed=_seconds(report.observation_stamp),
             instruction=report.instruction,
-            planner=PLANNERS.get(report.planner, str(report.planner)),
+            planner=_named(PLANNERS, report.planner),
+            mode=_named(MODES, getattr(report, "mode", 0)),  # the first reports had none
             values=np.asarray(report.candidate_values, dtype=np.float64),
-            members=_members(report.scores, len(ids)),
-            candidates=np.stack([chunk_actions(chunk) for chunk in report.candidates]),
+            members=_members(report.scores, ids),
+            candidates=np.stack([_actions(chunk) for chunk in report.candidates]),
             chosen=ids.index(report.chosen),
-            stages={constant_name(StageTime, stage.stage).lower(): stage.seconds for stage in report.stages},
-            imagined=tuple(image_array(image) for image in report.imagined_images),
+            stages={_named(STAGES, stage.stage): float(stage.seconds) for stage in report.stages},
+            imagined=tuple(_picture(image) for image in report.imagined_images),
         )
 
     @property
@@ -72,10 +80,10 @@ class Plan:
     @property
     def spread(self) -> NDArray[np.float64]:
         """(n,) standard deviation of each candidate's predictions; 0 without any."""
-        known = np.isfinite(self.members)
         spread = np.zeros(len(self.members))
         for k, row in enumerate(self.members):
-            spread[k] = float(np.std(row[known[k]])) if known[k].any() else 0.0
+            known = row[np.isfinite(row)]
+            spread[k] = float(np.std(known)) if known.size else 0.0
         return spread
 
     @property
@@ -90,8 +98,25 @@ class Plan:
         return chosen
 
 
-def _members(scores: Sequence[ScoredChunk], candidates: int) -> NDArray[np.float64]:
-    members = np.full((candidates, max((len(score.values) for score in scores), default=0)), np.nan)
-    for row, score in zip(members, scores, strict=False):
-        row[: len(score.values)] = score.values
+def _members(scores: Sequence[Any], ids: Sequence[int]) -> NDArray[np.float64]:
+    members = np.full((len(ids), max((len(score.values) for score in scores), default=0)), np.nan)
+    for score in scores:
+        if score.candidate_id in ids:
+            members[ids.index(score.candidate_id), : len(score.values)] = score.values
     return members
+
+
+def _actions(chunk: Any) -> NDArray[np.float64]:
+    return np.asarray(chunk.positions, dtype=np.float64).reshape(chunk.horizon, len(chunk.joint_names))
+
+
+def _picture(image: Any) -> NDArray[np.uint8]:
+    return jpeg.decode(bytes(image.data)) if hasattr(image, "format") else image_array(image)
+
+
+def _named(names: Sequence[str], constant: int) -> str:
+    return names[constant] if constant < len(names) else str(constant)
+
+
+def _seconds(stamp: Any) -> float:
+    return float(stamp.sec + stamp.nanosec * 1e-9)
