@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from aloha_hardware.arm_loop import ArmLoop
 from aloha_hardware.bus import BusCounts
-from aloha_hardware.setpoints import Setpoints
+from aloha_hardware.setpoints import Mode, Setpoints
 
 OK, WARN, ERROR, STALE = (
     DiagnosticStatus.OK,
@@ -17,12 +19,29 @@ OK, WARN, ERROR, STALE = (
 BAD_SHARE = 0.01  # of the instructions that needed a second try
 
 
-def report(loop: ArmLoop, before: BusCounts) -> list[DiagnosticStatus]:
+@dataclass(frozen=True)
+class Counts:
+    """What was counted up to a report.
+
+    Args:
+        held: how often the commands fell silent.
+    """
+
+    bus: BusCounts
+    held: int = 0
+
+    @classmethod
+    def of(cls, loop: ArmLoop) -> Counts:
+        """Take the counts of a loop, now."""
+        return cls(replace(loop.arm.bus.counts), loop.setpoints.held)
+
+
+def report(loop: ArmLoop, before: Counts) -> list[DiagnosticStatus]:
     """Sum up bus, motors and commands of an arm since the counts of the last report.
 
     Takes no lock: the loop must not wait for statistics.
     """
-    return [_bus(loop, before), _motors(loop), _commands(loop)]
+    return [_bus(loop, before.bus), _motors(loop), _commands(loop, before.held)]
 
 
 def inactive(arm: str, text: str) -> list[DiagnosticStatus]:
@@ -69,7 +88,7 @@ def _motors(loop: ArmLoop) -> DiagnosticStatus:
     return _status(arm.settings.arm, "motors", level, message, values)
 
 
-def _commands(loop: ArmLoop) -> DiagnosticStatus:
+def _commands(loop: ArmLoop, held_before: int) -> DiagnosticStatus:
     setpoints: Setpoints = loop.setpoints
     values = {
         "mode": setpoints.mode.value,
@@ -79,8 +98,12 @@ def _commands(loop: ArmLoop) -> DiagnosticStatus:
         "holds_after_silence": str(setpoints.held),
     }
     stops = list(setpoints.stops.values())
-    level = ERROR if stops else OK
-    return _status(loop.arm.settings.arm, "commands", level, stops[0] if stops else setpoints.mode.value, values)
+    level, message = OK, setpoints.mode.value
+    if setpoints.held > held_before and setpoints.mode is Mode.HOLD:
+        level, message = WARN, "commands stopped coming; the arm holds. Is their sender still well?"
+    if stops:
+        level, message = ERROR, stops[0]
+    return _status(loop.arm.settings.arm, "commands", level, message, values)
 
 
 def _status(arm: str, part: str, level: bytes, message: str, values: dict[str, str]) -> DiagnosticStatus:

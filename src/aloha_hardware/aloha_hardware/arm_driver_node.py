@@ -7,7 +7,6 @@ import threading
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -59,7 +58,7 @@ class ArmDriverNode(ManagedNode):
         self._stopped = False
         self._partner_faults: dict[str, str] = {}
         self._complaints: dict[str, float] = {}
-        self._counts = BusCounts()
+        self._counts = arm_diagnostics.Counts(BusCounts())
         self._told = ""
         self._message = JointState(name=[*self.settings.joint_names, *FINGERS])
         self._message.header.frame_id = f"{self.settings.arm}/base_link"
@@ -84,8 +83,8 @@ class ArmDriverNode(ManagedNode):
             setpoints.stop(EMERGENCY, "the emergency stop is raised; release it first")
         for partner, text in self._partner_faults.items():
             setpoints.stop(f"{PARTNER} {partner}", text)
-        self._counts = replace(arm.bus.counts)
         self._loop = ArmLoop(arm, setpoints, self._lock, self)
+        self._counts = arm_diagnostics.Counts.of(self._loop)
         self._loop.start()
         self.on_change()
         held = "holds" if self.settings.torque else "moves freely"
@@ -142,7 +141,7 @@ class ArmDriverNode(ManagedNode):
         self._stale.publish(Bool(data=loop.stale))
 
     def _publish_fault(self, text: str) -> None:
-        text = self._spelled_out(text)
+        text = self._spelled_out(text).rstrip(".")  # whoever passes it on goes on with a sentence of their own
         if text and text != self._told and self._loop is not None:
             self.get_logger().error(f"{self.settings.arm}: {text}.")
         self._told = text
@@ -207,7 +206,7 @@ class ArmDriverNode(ManagedNode):
             status = arm_diagnostics.inactive(self.settings.arm, self.state)
         else:
             status = arm_diagnostics.report(loop, self._counts)
-            self._counts = replace(loop.arm.bus.counts)
+            self._counts = arm_diagnostics.Counts.of(loop)
             if loop.defect:
                 self.get_logger().fatal(loop.defect)
                 loop.defect = ""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from aloha_hardware.control_table import describe_hardware_error
 from aloha_hardware.emulator.chain import Chain
 from aloha_hardware.emulator.line import EmulatedLine
+from aloha_hardware.emulator.trace import Trace
 from aloha_hardware.errors import HardwareError, SettingsError
 from aloha_hardware.motors import CHAINS, MODELS, with_models
 
@@ -47,8 +48,9 @@ def main(args: Sequence[str] | None = None) -> int:
         chain.faults.drop, chain.faults.corrupt, chain.faults.late = options.drop, options.corrupt, options.late
         for ident, baud in (_pair(text) for text in options.baud):
             chain.motor(ident).registers.set("baud_rate", baud)
-        line = EmulatedLine(chain, options.link)
-    except HardwareError as error:
+        chain.pose(dict(_angle(chain, text) for text in options.angles))
+        line = EmulatedLine(chain, options.link, trace=Trace(options.trace) if options.trace else None)
+    except (HardwareError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     ended = threading.Event()
@@ -73,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--link", help="make this symbolic link to the port, e.g. /tmp/ttyDXL_follower_left")
     add("--firmware", type=int, default=46, help="firmware version; fast sync read needs 45 (default: 46)")
     add("--stays", action="store_true", help="joints without torque stay where they are instead of sinking")
+    add("--angles", nargs="*", default=[], metavar="JOINT=RAD", help="where joints are at first, e.g. shoulder=-0.96")
+    add("--trace", metavar="FILE", help="write speeds, goals and torque there, a JSON object per line")
     add("--missing", type=int, nargs="*", default=[], metavar="ID", help="motors that are not there")
     add("--model", nargs="*", default=[], metavar="ID=MODEL", help=f"another model at an ID: {', '.join(MODELS)}")
     add("--baud", nargs="*", default=[], metavar="ID=CODE", help="a motor left at another rate (1 is 57 600)")
@@ -86,6 +90,16 @@ def _pair(text: str) -> tuple[int, int]:
     if not (ident.isdigit() and value.isdigit()):
         raise SettingsError(f"'{text}' is not ID=NUMBER. Write for example 4=1.")
     return int(ident), int(value)
+
+
+def _angle(chain: Chain, text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    if name not in chain.joints:
+        raise SettingsError(f"--angles {text}: write JOINT=RAD with one of: {', '.join(chain.joints)}.")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise SettingsError(f"--angles {text}: '{value}' is not a number.") from None
 
 
 def _model(text: str) -> tuple[int, str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from aloha_hardware.emulator.chain import Chain
 from aloha_hardware.emulator.packets import Parser
+from aloha_hardware.emulator.trace import Trace
 from aloha_hardware.errors import PortError
 
 BITS_PER_BYTE = 10
@@ -33,13 +34,17 @@ class EmulatedLine:
     Args:
         link: symbolic link to the terminal, which keeps its name over unplug and plug; None: no link.
         wire_time: let every byte take the time it takes at the port's baud rate.
+        trace: where to note what the motors do.
 
     Raises:
         PortError: the link cannot be made.
     """
 
-    def __init__(self, chain: Chain, link: str | Path | None = None, wire_time: bool = True) -> None:
+    def __init__(
+        self, chain: Chain, link: str | Path | None = None, wire_time: bool = True, trace: Trace | None = None
+    ) -> None:
         self.chain = chain
+        self._trace = trace
         self.lock = threading.RLock()
         self._link = Path(link) if link is not None else None
         self._wire_time = wire_time
@@ -87,6 +92,8 @@ class EmulatedLine:
         self._ended.set()
         self._thread.join(timeout=2.0)
         self.unplug()
+        if self._trace is not None:
+            self._trace.close()
 
     def __enter__(self) -> EmulatedLine:
         return self
@@ -109,6 +116,8 @@ class EmulatedLine:
             with self.lock:
                 self.chain.advance(time.monotonic())
                 self._send()
+                if self._trace is not None:
+                    self._trace.note(self.chain, time.monotonic())
                 master = self._master
             if master < 0:
                 time.sleep(IDLE)

@@ -1,0 +1,80 @@
+"""Faults on a running graph: the arms hold, the user is told, and the named steps bring the robot back.
+
+The cases are those of `ros2 run cosmos_policy faults`, with longer time-outs: a test machine does other things too, and
+how long a hold takes is measured there, not judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from cosmos_policy.faults.arm_cases import ARM_CASES
+from cosmos_policy.faults.main import arms, clock, lifecycle, tasks
+from cosmos_policy.faults.rig import RELAXED, Rig
+from cosmos_policy.faults.task_cases import TASK_CASES
+
+pytestmark = pytest.mark.timeout(240)
+
+# A motor, a bus, a person; the others take a minute.
+FAST = {"motor_dies", "cable", "emergency_stop"}
+CLOCK, TASKS, LIFECYCLE = clock(), tasks(), lifecycle(rounds=20)
+
+
+@pytest.fixture(scope="module")
+def robot() -> Iterator[Rig]:
+    with Rig(RELAXED) as rig:
+        rig.wait_until_ready()
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def timed_robot() -> Iterator[Rig]:
+    with Rig(RELAXED, simulated_time=True) as rig:
+        rig.wait_until_ready()
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def working_robot() -> Iterator[Rig]:
+    with Rig(RELAXED, tasks=True) as rig:
+        rig.wait_until_ready()
+        yield rig
+
+
+def named(names: dict[str, object]) -> list[object]:
+    return [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in names]
+
+
+@pytest.mark.parametrize("name", named(dict(arms())))
+def test_the_arms_hold_and_come_back(robot: Rig, name: str) -> None:
+    outcome = arms()[name](robot)
+    assert outcome.well, outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CLOCK)
+def test_a_clock_that_jumps_makes_nothing_leap(timed_robot: Rig, name: str) -> None:
+    outcome = CLOCK[name](timed_robot)
+    assert outcome.well, outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_ends_with_the_reason_and_the_arms_at_rest(working_robot: Rig, name: str) -> None:
+    outcome = TASKS[name](working_robot)
+    assert outcome.well, outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIFECYCLE)
+def test_the_arms_stay_held_whatever_ends(robot: Rig, name: str) -> None:
+    outcome = LIFECYCLE[name](robot)
+    assert outcome.well, outcome
+
+
+def test_every_case_has_its_own_name_and_says_what_brings_the_robot_back() -> None:
+    names = [case.name for case in (*ARM_CASES, *TASK_CASES)]
+    assert len(set(names)) == len(names)
+    assert all(case.recovery and case.fault and case.expected for case in (*ARM_CASES, *TASK_CASES))
