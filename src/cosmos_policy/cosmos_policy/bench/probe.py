@@ -33,7 +33,8 @@ class Probe(Node):
         super().__init__("bench_control")
         self.contract, self._instruction = contract, instruction
         self.newest: dict[str, dict[str, str]] = {}
-        self.image_ages, self.observing, self.refused, self.plans = Samples(), Samples(), 0, 0
+        self.image_ages, self.observing = Samples(), Samples()
+        self.chunks, self.trouble = 0, ""
         self._buffer = ObservationBuffer(contract)
         self._buffer.subscribe(self, MutuallyExclusiveCallbackGroup())
         self.create_subscription(DiagnosticArray, "/diagnostics", self._hear, REPORTS)
@@ -63,7 +64,9 @@ class Probe(Node):
         while not condition():
             check()
             if time.monotonic() > end:
-                raise BenchError(f"{what}: not there within {PATIENCE:.0f} s. Is the machine too busy?")
+                raise BenchError(
+                    f"{what}: not there within {PATIENCE:.0f} s. {self.trouble or 'Is the machine too busy?'}"
+                )
             time.sleep(0.1)
 
     def go_to_start(self, check: Callable[[], None]) -> None:
@@ -89,7 +92,9 @@ class Probe(Node):
                 goal = RunTask.Goal(instruction=self._instruction, max_chunks=1000)
                 handle = self._wait(self._task.send_goal_async(goal), 10.0)
                 result = self._wait(handle.get_result_async(), 1e9) if handle is not None and handle.accepted else None
-                self.plans += result.result.chunks_executed if result is not None else 0
+                if result is not None:
+                    self.chunks += result.result.chunks_executed
+                    self.trouble = str(result.result.message)
                 self._ending.wait(0.2)
 
         threading.Thread(target=work, name="tasks", daemon=True).start()
@@ -110,8 +115,8 @@ class Probe(Node):
             began, now = time.monotonic(), self.get_clock().now()
             try:
                 taken = self._buffer.take(self._instruction, now)
-            except ObservationUnavailable:
-                self.refused += 1
+            except ObservationUnavailable as missing:
+                self.trouble = str(missing)
             else:
                 self.observing.add(time.monotonic() - began)
                 stamps = [Time.from_msg(image.header.stamp, clock_type=now.clock_type) for image in taken.images]
