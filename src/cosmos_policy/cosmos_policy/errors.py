@@ -29,3 +29,7 @@ class DemoError(NodeError):
 
 class BenchError(NodeError):
     """A benchmark of the graph that cannot begin or go on; says which process ended."""
+
+
+class ReplayError(NodeError):
+    """A recorded episode that cannot be played back, or whose playing was ended by the executor."""

@@ -10,8 +10,8 @@ from cosmos_policy.graph.description import Argument, Graph, NodeSpec
 BRINGUP = Graph(
     "aloha_bringup",
     "The robot, the policy, the planner and the chunk executor: everything /run_task needs.",
-    (*robot.ARGUMENTS, *policy.ARGUMENTS, *views.ARGUMENTS),
-    (robot.robot, policy.policies, policy.planner, policy.executor, views.views),
+    (*robot.ARGUMENTS, *policy.ARGUMENTS, *recording.TASKS, *views.ARGUMENTS),
+    (robot.robot, policy.policies, policy.planner, policy.executor, recording.task_recorder, views.views),
 )
 TELEOP = Graph(
     "aloha_teleop",

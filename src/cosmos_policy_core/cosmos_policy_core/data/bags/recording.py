@@ -70,7 +70,7 @@ def load_recording(path: Path, contract: Embodiment) -> Recording:
         EpisodeError: naming the bag and what is wrong: unfinished, another contract, topics missing or empty.
     """
     with Bag(path) as bag:
-        _check_contract(bag.record, path, contract)
+        check_contract(bag.record, path, contract)
         cameras = _camera_topics(bag, contract)
         images, received = image_streams(bag, cameras)
         recording = Recording(
@@ -94,7 +94,12 @@ def describe_gaps(gaps: list[Gap]) -> str:
     return "; ".join(map(str, gaps))
 
 
-def _check_contract(record: EpisodeRecord, path: Path, contract: Embodiment) -> None:
+def check_contract(record: EpisodeRecord, path: Path, contract: Embodiment) -> None:
+    """Refuse a bag that was recorded under a contract whose numbers mean something else.
+
+    Raises:
+        EpisodeError: listing every difference.
+    """
     if not record.contract:  # bags of other recorders carry none; joints and images are checked all the same
         return
     try:

@@ -1,0 +1,1 @@
+"""Playing recorded actions back on the robot."""
