@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -137,6 +138,34 @@ def test_a_checkpoint_is_fine_tuned_on_rollouts_and_remembers_how(
     assert record["mixture"]["demonstrations"] == 0.1 and record["gamma"] == 0.9
 
 
+def test_broken_episodes_are_named_and_counted_and_training_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, demos = tmp_path / "start", write_rollouts(tmp_path / "demos", (True,) * 6)
+    save_policy(tiny_policy(), start)
+    with h5py.File(episode_path(demos, 1), "r+") as file:
+        file["action"][2, 7] = np.nan
+    with h5py.File(episode_path(demos, 2), "r+") as file:
+        file.attrs["success"] = "False"
+    break_an_image(episode_path(demos, 3))
+    episode_path(demos, 4).write_bytes(episode_path(demos, 4).read_bytes()[:3000])
+    paths = ["--from", start, "--data", demos, "--out", tmp_path / "out"]
+    words = ["--steps", "1", "--batch-size", "4", "--held-out", "0", "--workers", "1", "--threads", "1"]
+    assert main(["train", *map(str, paths), *words]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert (
+        "2 episodes (2 demonstrations, 0 successful rollouts, 0 failures) to train on, 0 held out, 4 left out"
+        in printed
+    )
+    for sentence in (
+        "episode_000001.hdf5: action[2] is not finite for follower_right/waist",
+        "episode_000002.hdf5: attribute 'success' is 'False', not true or false",
+        "episode_000003.hdf5: cam_high[3]: the JPEG cannot be decoded",
+        "episode_000004.hdf5: is not a readable episode",
+    ):
+        assert sentence in printed
+
+
 def test_a_new_task_trains_the_tokenizer_on_and_measures_its_own_ranges(tmp_path: Path) -> None:
     start, out = tmp_path / "start", tmp_path / "other"
     save_policy(tiny_policy(), start)
@@ -152,7 +181,5 @@ def test_a_new_task_trains_the_tokenizer_on_and_measures_its_own_ranges(tmp_path
 
 
 def break_an_image(path: Path) -> None:
-    import h5py
-
     with h5py.File(path, "r+") as file:
         file["primary_images_jpeg"][3] = np.frombuffer(b"\xff\xd8 no picture", dtype=np.uint8)

@@ -98,7 +98,7 @@ def test_two_processes_repeat_the_run_of_one(workplace: Path, alone: Path) -> No
     command = [*launcher, "-m", "cosmos_policy_core.training", *words(options(workplace, workplace / "two"))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 0, done.stderr
-    assert "2 processes on cpu, batches of 8 in 1 parts" in done.stdout
+    assert "processes: 2 on cpu; batches of 8, each process 1 x 4; episodes left out: 0" in done.stdout
     ours, theirs = curves(alone), curves(workplace / "two")
     assert ours.keys() == theirs.keys()
     for key, value in ours.items():

@@ -67,8 +67,8 @@ def _announce(config: RunConfig, options: Options, group: Group, left_out: list[
     for sentence in left_out:
         print(f"left out: {sentence}", flush=True)
     print(
-        f"{group.size} processes on {group.device.type}, batches of {config.batch.size} in "
-        f"{config.accumulation(group.size)} parts, {len(left_out)} episodes left out",
+        f"processes: {group.size} on {group.device.type}; batches of {config.batch.size}, each process "
+        f"{config.accumulation(group.size)} x {config.batch.per_process}; episodes left out: {len(left_out)}",
         flush=True,
     )
     (options.out / "run.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
