@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cosmos_policy_core import commands
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.data.collection import Diversity, Recipe, check_seeds
 from cosmos_policy_core.data.hdf5 import episode_paths, read_episode
@@ -66,6 +68,15 @@ def test_a_real_robot_cannot_be_asked_for_scripted_demonstrations(
 ) -> None:
     assert collect(tmp_path, 1, "--embodiment", "aloha") == 2
     assert "simulation: is missing" in capsys.readouterr().err
+
+
+def test_a_process_that_dies_is_reported_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands.collect._Worker, "start", print)
+    monkeypatch.setattr(commands.collect._Worker, "run", os._exit)
+    assert collect(tmp_path, 1) == 2
+    assert "was killed or crashed. Run the same command again: finished seeds are skipped" in capsys.readouterr().err
 
 
 def test_a_misspelt_command_gets_a_hint_and_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.hdf5 import episode_path, episode_paths, read_episode, write_episode
 from cosmos_policy_core.data.statistics import FILE_NAME, Statistics
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.errors import ConfigurationError, SimulatorError
 from cosmos_policy_core.workers import die_with_parent
 
 
@@ -86,6 +87,7 @@ def collect(options: Options, console: Console) -> Summary:
     Raises:
         ConfigurationError: options out of range, or seeds kept for evaluation.
         EpisodeError: the folder holds an episode of another contract.
+        SimulatorError: a process died.
     """
     seeds = range(options.seed, options.seed + options.episodes)
     if options.episodes < 1 or options.workers < 1 or options.steps < 1 or options.seed < 0:
@@ -140,6 +142,10 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise SimulatorError(
+                "a recording process was killed or crashed. Run the same command again: finished seeds are skipped."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
