@@ -50,6 +50,7 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     contract = Embodiment.load(config.embodiment)
     policy = load_policy(paths.start, torch.device("cpu"), torch.float32)
     policy.check(contract)
+    policy.contract = contract  # live images have to be prepared as these episodes' are read
     given, left_out = read_episodes(paths.data, contract)
     demonstrations = [episode for episode in given if episode.success]
     rollouts = [episode for episode in given if not episode.success]

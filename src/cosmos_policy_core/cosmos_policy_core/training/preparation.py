@@ -136,6 +136,7 @@ def _start_policy(
     assert options.start is not None
     policy = CosmosPolicy.from_pretrained(options.start)
     policy.check(contract)
+    policy.contract = contract  # live images have to be prepared as these episodes' are read
     if options.fresh_tokenizer or options.new_task:
         known = policy.tokenizer if isinstance(policy.tokenizer, ImageTokenizer) else None
         train_on = None if options.fresh_tokenizer else known
