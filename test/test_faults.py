@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from aloha_hardware.arms import main as tell_arms
 from cosmos_policy.faults.arm_cases import ARM_CASES
 from cosmos_policy.faults.main import arms, clock, lifecycle, tasks
 from cosmos_policy.faults.rig import RELAXED, Rig
 from cosmos_policy.faults.task_cases import TASK_CASES
+from cosmos_policy.stop_command import main as emergency_stop
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -72,6 +74,18 @@ def test_a_task_ends_with_the_reason_and_the_arms_at_rest(working_robot: Rig, na
 def test_the_arms_stay_held_whatever_ends(robot: Rig, name: str) -> None:
     outcome = LIFECYCLE[name](robot)
     assert outcome.well, outcome
+
+
+def test_a_person_can_stop_release_and_move_the_arms_from_a_terminal(
+    robot: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert emergency_stop([]) == 0
+    assert tell_arms(["start"]) == 1
+    assert "follower_left: the emergency stop is raised" in capsys.readouterr().err
+    assert emergency_stop(["release"]) == 0
+    assert tell_arms(["start"]) == 0
+    assert "follower_right is at its start pose" in capsys.readouterr().out
+    assert emergency_stop(["relese"]) == 2
 
 
 def test_every_case_has_its_own_name_and_says_what_brings_the_robot_back() -> None:

@@ -24,6 +24,7 @@ setup(
     entry_points={
         "console_scripts": [
             "arm_bench = aloha_hardware.arm_bench:main",
+            "arms = aloha_hardware.arms:main",
             "arm_driver_node = aloha_hardware.arm_driver_node:main",
             "camera_node = aloha_hardware.camera_node:main",
             "dynamixel_emulator = aloha_hardware.emulator.cli:main",

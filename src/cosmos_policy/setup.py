@@ -40,6 +40,7 @@ setup(
             "monitor_node = cosmos_policy.entry:monitor_node",
             "live_view_node = cosmos_policy.entry:live_view_node",
             "demo = cosmos_policy.demo.main:main",
+            "emergency_stop = cosmos_policy.stop_command:main",
             "faults = cosmos_policy.faults.main:main",
         ],
         "cosmos_policy.doctor_checks": ["ros = cosmos_policy.doctor:check"],

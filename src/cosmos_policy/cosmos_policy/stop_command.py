@@ -1,0 +1,56 @@
+"""`ros2 run cosmos_policy emergency_stop`: raise the stop from a terminal; with `release`, lower it again."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import Bool
+from std_srvs.srv import SetBool
+
+from cosmos_policy.emergency_stop import SERVICE, TOPIC
+from cosmos_policy.qos import LATCHED
+from cosmos_policy.spinning import SpinningThread
+
+USAGE = "usage: emergency_stop [release]"
+ANSWERS = 5.0  # [s]
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Raise or release the stop and return 0 when it is confirmed."""
+    words = list(sys.argv[1:] if words is None else words)
+    if words not in ([], ["release"]):
+        print(USAGE, file=sys.stderr)
+        return 2
+    rclpy.init(args=[])
+    node = Node("emergency_stop_command")
+    if not words:
+        # Whoever owns the arms hears this, the executor or not.
+        node.create_publisher(Bool, TOPIC, LATCHED).publish(Bool(data=True))
+    spinning = SpinningThread(node)
+    try:
+        done, message = _ask(node, raised=not words)
+    finally:
+        spinning.stop()
+        rclpy.try_shutdown()
+    print(message, file=sys.stdout if done else sys.stderr)
+    return 0 if done else 1
+
+
+def _ask(node: Node, raised: bool) -> tuple[bool, str]:
+    client = node.create_client(SetBool, SERVICE)
+    if not client.wait_for_service(ANSWERS):
+        return False, f"nobody serves {SERVICE}. Start the bring-up, in the same ROS_DOMAIN_ID."
+    done = threading.Event()
+    future = client.call_async(SetBool.Request(data=raised))
+    future.add_done_callback(lambda _: done.set())
+    if not done.wait(ANSWERS):
+        return False, f"no answer from {SERVICE} within {ANSWERS:.0f} s."
+    return future.result().success, future.result().message
+
+
+if __name__ == "__main__":
+    sys.exit(main())
