@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cosmos_policy_core import commands
 from cosmos_policy_core.cli import main
+from cosmos_policy_core.commands import collect as command
 from cosmos_policy_core.data.collection import Diversity, Recipe, check_seeds
 from cosmos_policy_core.data.hdf5 import episode_paths, read_episode
 from cosmos_policy_core.data.statistics import Statistics
@@ -73,8 +73,8 @@ def test_a_real_robot_cannot_be_asked_for_scripted_demonstrations(
 def test_a_process_that_dies_is_reported_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commands.collect._Worker, "start", print)
-    monkeypatch.setattr(commands.collect._Worker, "run", os._exit)
+    monkeypatch.setattr(command._Worker, "start", print)
+    monkeypatch.setattr(command._Worker, "run", os._exit)
     assert collect(tmp_path, 1) == 2
     assert "was killed or crashed. Run the same command again: finished seeds are skipped" in capsys.readouterr().err
 
