@@ -63,7 +63,7 @@ class Arm:
         self.bus = Bus(settings.motors, self.port)
         self.health: dict[int, Health] = {}
         self.silent: tuple[Motor, ...] = ()
-        self._warn = warn
+        self.warn = warn
         self._masters = settings.masters
         self._ids = [motor.id for motor in self._masters]
         shafts = Counter(motor.joint for motor in settings.motors)
@@ -83,7 +83,7 @@ class Arm:
         try:
             with self._patience():
                 self._check_adapter()
-                check_arm(self.bus, self.settings, self._warn)
+                check_arm(self.bus, self.settings, self.warn)
         except Exception:
             self.port.disconnect()
             raise
@@ -257,7 +257,7 @@ class Arm:
             )
         latency = self.port.latency_ms
         if latency is not None and latency > 1:
-            self._warn(
+            self.warn(
                 f"{self.settings.device}: latency timer {latency} ms makes every read late. Install the udev rules, "
                 "or write 1 to its latency_timer."
             )

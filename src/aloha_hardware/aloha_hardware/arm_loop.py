@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from aloha_hardware.arm import Arm, Reading
 from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
+from aloha_hardware.realtime import raise_priority
 from aloha_hardware.setpoints import Setpoints
 
 EXAMINE_EVERY = 10  # cycles
@@ -110,10 +111,14 @@ class ArmLoop:
     # The loop ------------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        due = time.monotonic()
+        problem = raise_priority(self.arm.settings.realtime_priority) if self.arm.settings.realtime_priority else ""
+        if problem:
+            self.arm.warn(problem)
+        due = last = time.monotonic()
         while not self._ended.is_set():
             began = time.monotonic()
-            self.timing.errors.append(abs(began - due))
+            self.timing.errors.append(abs(began - last - self._period) if began > last else 0.0)
+            last = began
             try:
                 self._serve_requests()
                 self._cycle(time.monotonic())

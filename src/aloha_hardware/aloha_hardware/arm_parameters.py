@@ -32,6 +32,7 @@ DESCRIPTIONS = {
     "position_i_gain": "register value",
     "position_d_gain": "register value",
     "rate": "of joint states and motor commands [Hz]",
+    "realtime_priority": "SCHED_FIFO priority of the thread that owns the bus; 0: none",
     "torque": "hold the arm; false for a leader that a hand moves",
     "command_timeout": "age of the newest command beyond which the arm holds [s]",
     "bus_timeout": "time without a complete read beyond which the bus is silent [s]",

@@ -64,6 +64,7 @@ class ArmSettings:
     position_i_gain: int = 0
     position_d_gain: int = 0
     rate: float = 100.0
+    realtime_priority: int = 0
     torque: bool = True
     command_timeout: float = 0.08
     bus_timeout: float = 0.05
@@ -185,6 +186,7 @@ class ArmSettings:
         ranges = {
             "move_speed": (0.01, 1.5),
             "rate": (1.0, 200.0),
+            "realtime_priority": (0, 99),
             "command_timeout": (0.01, 1.0),
             "bus_timeout": (2 / self.rate, 1.0),
             "bus_patience": (0.001, 0.1),
