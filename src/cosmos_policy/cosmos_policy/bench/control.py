@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ def nodes(setup: Setup, contract: Embodiment, folder: Path) -> list[NodeSpec]:
     given = {
         "checkpoint": str(checkpoint),
         "robot": "emulated",
+        "realtime_priority": str(setup.realtime_priority),
         "embodiment": str(folder / "contract.yaml"),
         "hardware": str(folder / "hardware.yaml"),
         "planner": "direct" if setup.planner == "none" else setup.planner,
@@ -129,8 +130,7 @@ def nodes(setup: Setup, contract: Embodiment, folder: Path) -> list[NodeSpec]:
     specs = BRINGUP.nodes(given)
     if setup.planner == "none":
         specs = [spec for spec in specs if spec.name not in POLICY_PROCESSES]
-    changes = {"chunk_executor": {"realtime_priority": setup.realtime_priority}}
-    return [replace(spec, parameters={**spec.parameters, **changes.get(spec.name, {})}) for spec in specs]
+    return specs
 
 
 def _come_up(setup: Setup, probe: Probe, processes: Nodes) -> None:

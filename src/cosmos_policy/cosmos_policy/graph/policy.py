@@ -70,6 +70,7 @@ def executor(chosen: Chosen) -> list[NodeSpec]:
         "embodiment": embodiment(chosen),
         # The arms rest while a plan is made, and a plan on a slow CPU takes its time.
         "max_observation_age": 30.0,
+        "realtime_priority": chosen["realtime_priority"],
         "use_sim_time": is_simulated(chosen),
     }
     return [NodeSpec("cosmos_policy", "chunk_executor_node", "chunk_executor", parameters=parameters)]

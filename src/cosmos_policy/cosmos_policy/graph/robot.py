@@ -42,6 +42,12 @@ ARGUMENTS = (
         "Ports of the arms, devices of the cameras: aloha, emulated, or a YAML file; empty: the robot's own.",
     ),
     Argument("task", "", "Task of the simulated cell, such as candies_in_bowl; empty: transfer_cube."),
+    Argument(
+        "realtime_priority",
+        0,
+        "SCHED_FIFO priority of the threads that command and drive the arms; 0: none.",
+        minimum=0,
+    ),
     Argument("seed", 0, "Seed of the simulated scene.", minimum=0),
     Argument("real_time_factor", 1.0, "Speed of simulated time; 0: as fast as it goes.", minimum=0.0),
 )
@@ -73,15 +79,16 @@ def robot(chosen: Chosen) -> list[NodeSpec]:
     """Describe the nodes that own the robot."""
     contract = Embodiment.load(embodiment(chosen))
     if not is_simulated(chosen):
-        return [*arms(contract, hardware(chosen)), *cameras(contract, hardware(chosen))]
+        drivers = arms(contract, hardware(chosen), chosen["realtime_priority"])
+        return [*drivers, *cameras(contract, hardware(chosen))]
     if chosen["hardware"]:
         hardware(chosen)
     return [_cell(contract, chosen)]
 
 
-def arms(contract: Embodiment, cell: Hardware) -> list[NodeSpec]:
+def arms(contract: Embodiment, cell: Hardware, priority: int = 0) -> list[NodeSpec]:
     """Describe a driver per arm, and the motors of emulated ones."""
-    return [node for arm in contract.arms for node in _arm(contract, cell, arm)]
+    return [node for arm in contract.arms for node in _arm(contract, cell, arm, priority)]
 
 
 def cameras(contract: Embodiment, cell: Hardware) -> list[NodeSpec]:
@@ -105,8 +112,8 @@ def emulator(arm: str, port: str, *arguments: str) -> NodeSpec:
     return NodeSpec("aloha_hardware", "dynamixel_emulator", "motors", f"/{arm}", arguments=words, ros=False)
 
 
-def _arm(contract: Embodiment, cell: Hardware, arm: Arm) -> list[NodeSpec]:
-    settings = cell.arm_settings(contract, arm)
+def _arm(contract: Embodiment, cell: Hardware, arm: Arm, priority: int) -> list[NodeSpec]:
+    settings = {"realtime_priority": priority} | cell.arm_settings(contract, arm)
     nodes = []
     if cell.arm(arm.name).emulated:
         settings["port"] = settings["port"] or emulated_port(arm.name)

@@ -29,7 +29,7 @@ class Control:
     camera_rate: float = 0.0
     """Pictures per second and camera [Hz]; 0: the real cell's, 60 Hz at 640x480."""
     realtime_priority: int = 0
-    """SCHED_FIFO priority of the executor's thread; 0: none."""
+    """SCHED_FIFO priority of the threads that command and drive the arms; 0: none."""
     dds_profile: bool = True
     """Use the shipped Fast DDS profile where nothing else is set."""
     json: bool = False
