@@ -12,7 +12,7 @@ import pytest
 
 from aloha_hardware.arms import main as tell_arms
 from cosmos_policy.faults.arm_cases import ARM_CASES
-from cosmos_policy.faults.main import arms, clock, lifecycle, tasks
+from cosmos_policy.faults.main import arms, attempt, clock, lifecycle, tasks
 from cosmos_policy.faults.rig import RELAXED, Rig
 from cosmos_policy.faults.task_cases import TASK_CASES
 from cosmos_policy.stop_command import main as emergency_stop
@@ -51,28 +51,28 @@ def named(names: dict[str, object]) -> list[object]:
 
 @pytest.mark.parametrize("name", named(dict(arms())))
 def test_the_arms_hold_and_come_back(robot: Rig, name: str) -> None:
-    outcome = arms()[name](robot)
+    outcome = attempt(name, arms()[name], robot)
     assert outcome.well, outcome
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLOCK)
 def test_a_clock_that_jumps_makes_nothing_leap(timed_robot: Rig, name: str) -> None:
-    outcome = CLOCK[name](timed_robot)
+    outcome = attempt(name, CLOCK[name], timed_robot)
     assert outcome.well, outcome
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TASKS)
 def test_a_task_ends_with_the_reason_and_the_arms_at_rest(working_robot: Rig, name: str) -> None:
-    outcome = TASKS[name](working_robot)
+    outcome = attempt(name, TASKS[name], working_robot)
     assert outcome.well, outcome
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LIFECYCLE)
 def test_the_arms_stay_held_whatever_ends(robot: Rig, name: str) -> None:
-    outcome = LIFECYCLE[name](robot)
+    outcome = attempt(name, LIFECYCLE[name], robot)
     assert outcome.well, outcome
 
 

@@ -32,7 +32,7 @@ def test_a_stop_is_timed_from_the_last_new_goal_and_the_last_motion(tmp_path: Pa
         (10.20, RESTS, 3),
         (12.00, MOVES, 9),  # after the case
     )
-    assert stop(path, 10.0, 11.0, grace=0.1) == Stop(pytest.approx(0.05), pytest.approx(0.09), 0)
+    assert stop(path, 10.0, 11.0, grace=0.1) == Stop(pytest.approx(0.05), pytest.approx(0.09), 0, moved=True)
     assert stop(path, 10.0, 11.0, grace=0.03).late == 1
     assert torque(path) == (1, 9)
 
@@ -40,7 +40,7 @@ def test_a_stop_is_timed_from_the_last_new_goal_and_the_last_motion(tmp_path: Pa
 def test_an_arm_that_never_moved_stopped_at_once_and_a_limp_joint_does_not_count(tmp_path: Path) -> None:
     falling = {"waist": 0.0, "gripper": 0.9}
     path = trace(tmp_path / "trace", (10.0, RESTS, 1), (10.1, falling, 1), (10.2, falling, 1))
-    assert stop(path, 10.0, 11.0, grace=0.1, limp=["gripper"]) == Stop(0.0, 0.0, 0)
+    assert stop(path, 10.0, 11.0, grace=0.1, limp=["gripper"]) == Stop(0.0, 0.0, 0, moved=False)
 
 
 def test_a_row_says_what_happened_and_a_failure_is_shown_as_one() -> None:

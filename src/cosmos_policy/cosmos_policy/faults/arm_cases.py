@@ -61,6 +61,8 @@ def run(case: ArmCase, rig: Rig) -> Outcome:
     problem = _problem(case, reason, told)
     recovered, trouble = rig.recovers(case.mend_it)
     stops = rig.stops(since, ended, limp=case.limp)
+    if not all(stop.moved for stop in stops.values()):
+        raise NoAnswer("the arms did not move when it was broken: this machine is too busy")
     late = sum(stop.late for stop in stops.values())
     if late and not case.goes_on:
         problem = problem or f"{late} new goals later than {rig.grace:g} s after the fault"
@@ -88,7 +90,8 @@ def _complaints(case: ArmCase, rig: Rig, since: float) -> list[str]:
 
     with contextlib.suppress(NoAnswer):
         until(heard, "the diagnostics", 5.0)
-    return operator.complaints(since)
+    said = operator.complaints(since)
+    return sorted(said, key=lambda text: not any(word in text for word in case.words))
 
 
 def _problem(case: ArmCase, reason: str, told: Sequence[str]) -> str:

@@ -19,6 +19,7 @@ from cosmos_policy.faults.rig import AS_SHIPPED, RELAXED, Pace, Rig
 Run = Callable[[Rig], Outcome]
 ROUNDS = 20
 JUMP = 10.0  # [s]
+ATTEMPTS = 3
 
 
 def arms() -> dict[str, Run]:
@@ -71,10 +72,18 @@ def run(names: Sequence[str], pace: Pace, rounds: int = ROUNDS) -> Iterator[tupl
         with rig_of(pace) as rig:
             rig.wait_until_ready()
             for name, case in chosen.items():
-                try:
-                    yield name, case(rig)
-                except NodeError as error:
-                    yield name, Outcome(name, "", problem=f"could not be tried: {error}")
+                yield name, attempt(name, case, rig)
+
+
+def attempt(name: str, case: Run, rig: Rig) -> Outcome:
+    """Run a case; where the fault could not be made, because the machine was busy, try again."""
+    for _ in range(ATTEMPTS):
+        try:
+            return case(rig)
+        except NodeError as error:
+            reason = str(error)
+            rig.recovers()
+    return Outcome(name, "", problem=f"could not be tried: {reason}")
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -28,11 +28,13 @@ class Stop:
         told: when the last new goal reached its motors; 0 where none did.
         rested: when the last of its joints came to rest; 0 where none moved.
         late: new goals after the grace.
+        moved: whether it was moving before.
     """
 
     told: float
     rested: float
     late: int
+    moved: bool = False
 
 
 def stop(path: Path, since: float, until: float, grace: float, limp: Collection[str] = ()) -> Stop:
@@ -43,7 +45,7 @@ def stop(path: Path, since: float, until: float, grace: float, limp: Collection[
         limp: joints that nothing holds any more, and which do not count.
     """
     told = rested = 0.0
-    late, before = 0, None
+    late, moved, before = 0, False, None
     for moment in moments(path):
         if moment.time > until:
             break
@@ -52,10 +54,16 @@ def stop(path: Path, since: float, until: float, grace: float, limp: Collection[
             if before is not None and moment.goal != before.goal:
                 told = after
                 late += after > grace
-            if any(abs(speed) > AT_REST for name, speed in moment.speed.items() if name not in limp):
+            if _moves(moment, limp):
                 rested = after
+        else:
+            moved = _moves(moment, limp)
         before = moment
-    return Stop(told, rested, late)
+    return Stop(told, rested, late, moved)
+
+
+def _moves(moment: Moment, limp: Collection[str]) -> bool:
+    return any(abs(speed) > AT_REST for name, speed in moment.speed.items() if name not in limp)
 
 
 def torque(path: Path) -> tuple[int, ...]:
