@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rosbags.interfaces import Nodetype
 
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
 from cosmos_policy_core.data.bags.types import Topic, TypeCatalog
@@ -37,6 +38,22 @@ def catalog() -> TypeCatalog:
 
 
 CATALOG = catalog()
+
+
+def blank(kind: str, **fields: Any) -> Any:
+    """Make a message whose fields are zero, empty or false unless they are given."""
+    for name, (node, what) in CATALOG._store.fielddefs[kind][1]:
+        if name in fields:
+            continue
+        if node == Nodetype.NAME:
+            fields[name] = blank(what)
+        elif node == Nodetype.BASE:
+            fields[name] = {"string": "", "bool": False}.get(what[0], 0)
+        else:
+            base = what[0][1][0] if what[0][0] == Nodetype.BASE else ""
+            numbers = base not in ("", "string")
+            fields[name] = np.zeros(0, dtype="bool" if base == "bool" else base) if numbers else []
+    return CATALOG.make(kind, **fields)
 
 
 def stamp(time: int) -> Any:

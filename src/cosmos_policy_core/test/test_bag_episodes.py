@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bag_files import (
-    CATALOG,
     START,
     action_at,
+    blank,
     commands_of,
     header,
     image,
@@ -228,49 +228,28 @@ def test_topics_on_two_clocks_are_told_so(tmp_path: Path) -> None:
 # Planning pauses ----------------------------------------------------------------------------------------------------
 
 
-def chunk_message(actions: np.ndarray) -> object:
-    none = np.zeros(0, dtype=np.uint8)
-    return CATALOG.make(
+def report(observed: int, decided: int, actions: np.ndarray) -> object:
+    chunk = blank(
         "cosmos_policy_msgs/msg/ActionChunk",
-        header=header(START),
-        observation_stamp=stamp(START),
         joint_names=list(CONTRACT.joint_names),
-        period=CATALOG.make("builtin_interfaces/msg/Duration", sec=0, nanosec=40_000_000),
         horizon=len(actions),
         positions=actions.reshape(-1),
         candidate_id=3,
-        seed=0,
-        value=0.5,
-        checkpoint_id="nano",
-        latent=none,
     )
-
-
-def report(observed: int, decided: int, actions: np.ndarray) -> object:
-    return CATALOG.make(
+    return blank(
         "cosmos_policy_msgs/msg/PlanReport",
         header=header(decided),
-        version=1,
-        planner=1,
-        aggregation="",
-        instruction="",
         observation_stamp=stamp(observed),
-        plan_index=0,
-        candidates=[chunk_message(actions)],
-        scores=[],
-        candidate_values=np.zeros(1, np.float32),
+        candidates=[chunk],
         chosen=3,
-        stages=[],
-        evaluations_spent=0,
-        evaluations_saved=0,
-        imagined_images=[],
-        policy_checkpoint="",
-        planning_checkpoint="",
     )
 
 
-def planned_events(pause: float, plans: int = 2) -> tuple[list, list[np.ndarray]]:
-    """A robot that rests `pause` seconds before each chunk of 10 actions, and holds its last command meanwhile."""
+def planned_events(pause: float, plans: int = 2, lead: float = 0.0) -> tuple[list, list[np.ndarray]]:
+    """A robot that rests `pause` seconds before each chunk of 10 actions, and holds its last command meanwhile.
+
+    It is led to the first action in `lead` seconds beyond that action's own period.
+    """
     tick, per_action = 20_000_000, 2
     chunks, told, time, events = [], action_at(CONTRACT, 0.0), START, []
     commands: list[tuple[int, np.ndarray]] = []
@@ -282,6 +261,11 @@ def planned_events(pause: float, plans: int = 2) -> tuple[list, list[np.ndarray]
         if index:  # nothing is commanded before the first chunk
             commands += [(at, told) for at in range(time, decided, tick)]
         start = decided + 7_000_000  # the executor's ticks have a phase of their own
+        leading = round(lead * 1e9) // tick
+        for number in range(1, leading + 1):
+            away = 0.002 * np.sin(np.pi * number / leading)
+            commands.append((start + number * tick, told + away))
+        start += leading * tick
         knots = np.vstack([told, chunk])
         for number in range(1, 10 * per_action + 1):
             place = number / per_action
@@ -304,6 +288,22 @@ def test_pauses_for_planning_are_left_out_and_actions_are_those_of_the_chunks(tm
     np.testing.assert_allclose(result.episode.actions, np.vstack(chunks), atol=1e-6)
     assert result.notes == ("2 of 2 plans were executed; pauses for planning are left out",)
     assert result.episode.jpegs[HIGH.name][0] == jpeg.encode(picture(CONTRACT, 2, 0), 95)  # seen before the pause
+
+
+def test_leading_the_arms_to_a_first_action_is_no_step_of_the_episode(tmp_path: Path) -> None:
+    events, chunks = planned_events(pause=0.5, lead=0.3)
+    episode = read_bag(write_bag(tmp_path, CONTRACT, spoil=lambda _: events), CONTRACT).episode
+    np.testing.assert_allclose(episode.actions, np.vstack(chunks), atol=1e-6)
+    assert episode.jpegs[HIGH.name][0] == jpeg.encode(picture(CONTRACT, 2, 0), 95)
+
+
+def test_a_chunk_that_was_cut_off_by_the_end_of_the_task_keeps_its_first_steps(tmp_path: Path) -> None:
+    events, chunks = planned_events(pause=0.4)
+    last = max(event[1] for event in events if "commands" in event[0]) - 240_000_000
+    kept = [event for event in events if event[1] <= last]
+    episode = read_bag(write_bag(tmp_path, CONTRACT, spoil=lambda _: kept), CONTRACT).episode
+    assert 13 <= len(episode) <= 15
+    np.testing.assert_allclose(episode.actions, np.vstack(chunks)[: len(episode)], atol=1e-6)
 
 
 def test_a_plan_that_never_moved_the_arms_has_no_steps(tmp_path: Path) -> None:

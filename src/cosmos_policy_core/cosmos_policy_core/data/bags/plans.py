@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,9 @@ from cosmos_policy_core.embodiment import Embodiment
 
 REPORTS_TOPIC = "/plan_report"
 SEARCH = 2.0  # [s] after a decision within which its chunk begins
-NEAR = 0.03  # [rad] between an action and the command at its time
-FAR = 0.1  # [rad] beyond which it does not matter how far
-EXECUTED = 0.2  # share of a chunk's actions that must be near
+SHARP = 0.005  # [rad] between an action and the command at its time, at which a match counts a third
+NEAR = 0.03  # [rad] at which it counts as one at all
+LEAST = 3  # actions in a row that must be near
 STILL = 1e-4  # [rad] a held command may differ by
 
 
@@ -53,7 +54,8 @@ def read_plans(bag: Bag) -> list[Plan]:
 def executed_spans(plans: Sequence[Plan], commands: Sequence[Signal], contract: Embodiment) -> list[Span]:
     """Find when each plan's chunk was executed; a plan that never moved the arms gives no span.
 
-    A chunk is found by its own numbers: the executor commands action k at the end of its k-th period.
+    A chunk is found by its own numbers: the executor commands action k at the end of its k-th period, after arms at
+    rest were led to the first one.
     """
     starts: list[tuple[Plan, int]] = []
     for index, plan in enumerate(plans):
@@ -66,36 +68,42 @@ def executed_spans(plans: Sequence[Plan], commands: Sequence[Signal], contract: 
     last = min(int(signal.stamps[-1]) for signal in commands)
     spans = []
     for index, (plan, start) in enumerate(starts):
-        observed = plan.observed if _rested(plan.observed, start, commands) else start
+        observed = plan.observed if _rested(plan, commands) else start
         stop = min(start + length, last)
         if index + 1 < len(starts):
             follower, begin = starts[index + 1]
-            stop = min(stop, follower.observed if _rested(follower.observed, begin, commands) else begin)
+            stop = min(stop, follower.observed if _rested(follower, commands) else begin)
         spans.append(Span(observed, start, stop))
     return spans
 
 
 def _start(plan: Plan, until: int, commands: Sequence[Signal], contract: Embodiment) -> int | None:
-    """Try every command tick after the decision as the chunk's first, and return the best start."""
-    tick = round(1e9 / contract.command_rate)
+    """Try every command tick since the observation as the chunk's first, and return the best start."""
+    tick, period = round(1e9 / contract.command_rate), round(contract.period * 1e9)
     stamps = commands[0].stamps
-    possible = stamps[(stamps >= plan.decided - tick) & (stamps <= until)] - tick
+    possible = stamps[(stamps >= plan.observed) & (stamps <= until)] - tick
     if len(possible) == 0:
         return None
     count = min(len(plan.actions), contract.executed_steps)
     actions = np.clip(plan.actions[:count], contract.action_lower, contract.action_upper)
-    after = np.round(contract.period * 1e9 * np.arange(1, count + 1)).astype(np.int64)
-    times = possible[:, None] + after
+    times = possible[:, None] + period * np.arange(1, count + 1)
     told = np.concatenate([signal.interpolated(times.reshape(-1)) for signal in commands], axis=1)
-    error = np.abs(told.reshape(len(possible), count, -1) - actions).max(axis=2)
-    best = int(np.minimum(error, FAR).mean(axis=1).argmin())
-    return int(possible[best]) if (error[best] < NEAR).mean() >= EXECUTED else None
+    apart = np.abs(told.reshape(len(possible), count, -1) - actions)
+    error = np.delete(apart, contract.gripper_indices, axis=2).max(axis=2)  # grippers are slower than their actions
+    best = int(np.exp(-error / SHARP).sum(axis=1).argmax())
+    near = np.append(error[best] < NEAR, False)
+    row = int(np.argmin(near[np.argmax(near) :]))  # the first run of near actions
+    start = int(possible[best])
+    return start if row >= LEAST and not _still(start, start + count * period, commands) else None
 
 
-def _rested(since: int, until: int, commands: Sequence[Signal]) -> bool:
+def _rested(plan: Plan, commands: Sequence[Signal]) -> bool:
+    """Whether the arms were held from a plan's observation to its decision."""
+    return _still(plan.observed, plan.decided, commands)
+
+
+def _still(since: int, until: int, commands: Sequence[Signal]) -> bool:
     """Whether no command changed between two times."""
-    if until <= since:
-        return False
     for signal in commands:
         inside = signal.values[(signal.stamps >= since) & (signal.stamps <= until)]
         if len(inside) and float(np.ptp(inside, axis=0).max()) > STILL:
@@ -103,5 +111,5 @@ def _rested(since: int, until: int, commands: Sequence[Signal]) -> bool:
     return True
 
 
-def _time(stamp: object) -> int:
-    return int(getattr(stamp, "sec")) * 1_000_000_000 + int(getattr(stamp, "nanosec"))  # noqa: B009
+def _time(stamp: Any) -> int:
+    return int(stamp.sec * 1_000_000_000 + stamp.nanosec)
