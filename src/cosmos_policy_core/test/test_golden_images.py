@@ -52,3 +52,10 @@ def test_model_range_and_display_are_inverse_on_grey_levels(dtype: torch.dtype) 
     # Display cuts off instead of rounding, so that rounding noise may cost one level.
     assert ((levels.int() - shown.int()).abs() <= 1).all()
     assert to_model_range(levels, dtype)[[0, 255]].tolist() == [-1.0, 1.0]
+
+
+def test_the_deployed_range_is_reached_by_rounded_steps_as_in_training() -> None:
+    levels = torch.arange(256, dtype=torch.uint8)
+    divided = (levels.float() / 127.5).bfloat16()
+    assert torch.equal(to_model_range(levels, torch.bfloat16), (divided.float() - 1).bfloat16())
+    assert not torch.equal(to_model_range(levels, torch.bfloat16), to_model_range(levels).bfloat16())

@@ -7,14 +7,9 @@ import math
 import torch
 from golden_cases import Case, cases, close, half_network, manifest, network, relative_error, shapes
 
-from cosmos_policy_core.model.transformer import (
-    DiffusionTransformer,
-    RMSNorm,
-    TimeFeatures,
-    TransformerConfig,
-    rope_angles,
-    rotate,
-)
+from cosmos_policy_core.model.blocks import RMSNorm
+from cosmos_policy_core.model.rotary import rope_angles, rotate
+from cosmos_policy_core.model.transformer import DiffusionTransformer, TimeFeatures, TransformerConfig
 
 
 def run(net: DiffusionTransformer, case: Case, blocks_out: list[torch.Tensor] | None = None) -> torch.Tensor:
