@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "train a policy on recorded episodes"),
     "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
     "eval-benchmark": ("evaluate_benchmark", "measure the success rate of a checkpoint in LIBERO or RoboCasa"),
+    "report": ("report", "show a recorded run, or evaluations, as a page with figures and a film"),
     "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
     "convert": ("convert", "turn recordings into training files or LeRobot datasets, and back"),
     "label": ("label", "say what came of recorded episodes"),

@@ -34,9 +34,10 @@ class Panel:
         gui = server.gui
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False)
         gui.main_panel.dock_left()
-        self._status = gui.add_html("")
+        # Buttons above everything that changes its height: none may move away under a finger.
         self._add_stop(gui)
         self._add_task(gui, instruction)
+        self._status = gui.add_html("")
         self._told = gui.add_markdown("")
         panel = gui.add_panel()
         with panel.add_tab("Cameras"):
@@ -64,8 +65,8 @@ class Panel:
         self._status.content = words
         self._start.disabled = account.running or stopped
         self._cancel.disabled = not account.running
-        self._release.visible = stopped
-        self._reset.visible = cell
+        self._release.disabled = not stopped
+        self._reset.disabled = not cell or account.running
 
     def show_plan(self, plan: PlanRecord, timeline: Sequence[PlanPoint]) -> None:
         """Show a decision and its place in the timeline."""
@@ -98,7 +99,7 @@ class Panel:
     def _add_stop(self, gui: viser.GuiApi) -> None:
         stop = gui.add_button("EMERGENCY STOP", color="red", icon=viser.Icon.HAND_STOP)
         stop.on_click(lambda _: self._operator.raise_stop())
-        self._release = gui.add_button("Release the stop ...", color="gray", visible=False)
+        self._release = gui.add_button("Release the stop ...", color="gray", disabled=True)
         self._release.on_click(self._confirm_release)
 
     def _add_task(self, gui: viser.GuiApi, instruction: str) -> None:
@@ -108,7 +109,7 @@ class Panel:
             self._seed = gui.add_number("seed", 0, min=0, max=2**31 - 1, step=1)
             self._start = gui.add_button("Start", color="green", icon=viser.Icon.PLAYER_PLAY)
             self._cancel = gui.add_button("Cancel", icon=viser.Icon.PLAYER_STOP, disabled=True)
-            self._reset = gui.add_button("Reset the simulated cell", color="gray", visible=False)
+            self._reset = gui.add_button("Reset the simulated cell", color="gray", disabled=True)
         self._start.on_click(self._on_start)
         self._cancel.on_click(lambda _: self._operator.cancel())
         self._reset.on_click(lambda _: self._operator.reset_cell(int(self._seed.value), self._take_instruction))

@@ -83,7 +83,7 @@ def draw_joints(axes: Axes, run: RunRecord) -> None:
         return
     names, contract = run.contract.joint_names, run.contract
     for plan in run.plans:
-        axes.axvspan(plan.made - run.began - plan.seconds, plan.made - run.began, color="0.92")
+        axes.axvspan(plan.observed - run.began, plan.made - run.began, color="0.92")
     for number, k in enumerate(k for k, name in enumerate(names) if name.rsplit("/", 1)[-1] in SHOWN):
         colour = f"C{number}"
         axes.plot(run.states.times - run.began, run.states.values[:, k], color=colour, lw=1.4, label=names[k])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.data.bags.images import BagImages
-from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC
+from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC, executed_spans
 from cosmos_policy_core.data.bags.reading import Bag, read_record
 from cosmos_policy_core.data.bags.recording import Recording, load_recording
 from cosmos_policy_core.data.bags.streams import Signal
@@ -31,7 +32,7 @@ def run_from_bag(path: Path, contract: Embodiment | None = None) -> RunRecord:
         EpisodeError: the bag cannot be read, or carries no contract and none was given.
     """
     recording = load_recording(path, contract or contract_of(path))
-    plans = read_reports(path)
+    plans = _started(read_reports(path), recording)
     record, outcome = recording.record, recording.record.outcome
     verdict = "not judged" if outcome is None else f"{'success' if outcome.success else 'failure'} ({outcome.judge})"
     facts = {
@@ -101,6 +102,18 @@ def camera_frames(recording: Recording, camera: int, times: NDArray[np.float64])
         recording.received[camera],
     )
     yield from source.read(range(len(times)))
+
+
+def _started(plans: Sequence[PlanRecord], recording: Recording) -> list[PlanRecord]:
+    """Find in the commands when each plan's chunk began; a plan that never moved the arms keeps no start."""
+    tick = 1.0 / recording.contract.command_rate
+    found: dict[int, float | None] = dict.fromkeys(range(len(plans)))
+    for span in executed_spans(recording.plans, recording.commands, recording.contract) if plans else ():
+        start = span.start * 1e-9
+        before = [k for k, plan in enumerate(plans) if plan.made <= start + tick]
+        if before:
+            found[before[-1]] = start
+    return [replace(plan, started=found[k]) for k, plan in enumerate(plans)]
 
 
 def _compare(recording: Recording, plans: Sequence[PlanRecord]) -> Iterator[Comparison]:

@@ -30,6 +30,7 @@ class PlanRecord:
         candidates: (n, K, A) actions.
         chosen: index of the chosen candidate.
         imagined: (H, W, 3) uint8 per camera, of the chosen candidate; empty where not asked for.
+        started: when its first action was due [s], where that was found out; no report says it.
     """
 
     index: int
@@ -44,6 +45,7 @@ class PlanRecord:
     chosen: int
     stages: dict[str, float]
     imagined: tuple[NDArray[np.uint8], ...]
+    started: float | None = None
 
     @classmethod
     def from_report(cls, report: Any) -> PlanRecord:

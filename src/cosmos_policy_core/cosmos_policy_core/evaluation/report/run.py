@@ -100,7 +100,9 @@ class RunRecord:
 
 
 def execution_start(plan: PlanRecord) -> float:
-    """Time at which a plan's first action is due [s]: an overlapping chunk counts from its observation."""
+    """Time at which a plan's first action is due [s]: as found, else by its mode."""
+    if plan.started is not None:
+        return plan.started
     return plan.observed if plan.mode in ("overlap", "deadline") else plan.made
 
 
