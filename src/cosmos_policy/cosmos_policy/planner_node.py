@@ -17,6 +17,7 @@ from std_msgs.msg import Bool, String
 from cosmos_policy import emergency_stop
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.observations import ObservationBuffer
+from cosmos_policy.planner.archive import Archive
 from cosmos_policy.planner.parameters import DEFAULTS, SETTINGS
 from cosmos_policy.planner.pulse import Pulse
 from cosmos_policy.planner.session import Links, Result, Situation
@@ -58,6 +59,7 @@ class PlannerNode(ManagedNode):
         self._pulse = Pulse(self)
         self._listen("/task_success", self._success.report)
         self._listen(emergency_stop.TOPIC, self._on_stop)
+        self._archive = Archive(self._settings.report_folder, self.get_logger().warning)
         self._reports = self.create_publisher(PlanReport, "/plan_report", REPORTS)
         self._cancellations = self.create_publisher(String, CANCEL_TOPIC, CANCELLATIONS)
         self._policy = self._client(ProposeChunks, f"{self._settings.policy}/propose_chunks")
@@ -129,12 +131,16 @@ class PlannerNode(ManagedNode):
             policy=self._policy,
             scorers=self._scorers,
             executor=self._executor_client,
-            publish_report=self._reports.publish,
+            publish_report=self._publish_report,
             publish_cancellation=self._cancellations.publish,
             contract=self._contract,
             met=self._met,
             away=self._away,
         )
+
+    def _publish_report(self, report: PlanReport) -> None:
+        self._reports.publish(report)
+        self._archive.keep(report)
 
     def _on_stop(self, message: Bool, info: dict[str, Any]) -> None:
         # Several nodes may have latched a report; the one published last is the state of the stop.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from cosmos_policy.messages import seconds
 from cosmos_policy.plan_messages import scored_message
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.run_task import Commander, TaskOutcome
+from cosmos_policy_core.evaluation.report.decision import VERSION, read_decisions
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport, ScorerShare
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
@@ -335,6 +337,17 @@ def test_a_report_is_complete_enough_to_redraw_the_decision(graph: FakeGraph, co
     assert [stage.stage for stage in first.stages] == [0, 2, 3, 4, 5]
     assert (first.evaluations_spent, first.evaluations_saved) == (60, 0)
     assert (first.policy_checkpoint, first.planning_checkpoint) == ("fake@1", "fake@1")
+
+
+def test_a_kept_report_can_be_explained(graph: FakeGraph, commander: Commander, tmp_path: Path) -> None:
+    with graph.planner(report_folder=str(tmp_path / "plans"), imagined_images=True):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: any(tmp_path.rglob("*.json")))
+    (decision,) = read_decisions(next(tmp_path.rglob("*.json")))
+    assert PlanReport.VERSION == VERSION
+    assert (decision.plan.chosen, decision.values.shape, decision.completed) == (0, (4, 3, 5), "certain")
+    assert [share.scorer for share in decision.shares] == ["/policy"]
+    assert len(decision.plan.imagined) == 3
 
 
 def test_candidates_of_all_plans_have_distinct_and_reproducible_seeds(graph: FakeGraph, commander: Commander) -> None:

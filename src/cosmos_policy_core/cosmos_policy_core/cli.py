@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
     "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
     "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
+    "explain-plan": ("explain_plan", "draw what the planner decided, among what, and why"),
     "bench": ("bench", "measure the speed of model or planner"),
 }
 

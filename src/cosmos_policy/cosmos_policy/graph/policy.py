@@ -29,6 +29,7 @@ ARGUMENTS = (
     ),
     Argument("deadline", 0.0, "Wall time of a plan [s]; the best choice so far is run then. 0: none.", minimum=0.0),
     Argument("more_scorers", "", "Names of scorers started elsewhere that share the candidates: /scorer_b,/scorer_c."),
+    Argument("report_folder", "", "Folder that keeps every plan report, for cosmos-policy explain-plan; empty: none."),
     Argument("imagined_images", False, "Report what the planner imagined for the chunk it chose."),
 )
 
@@ -55,7 +56,7 @@ def planner(chosen: Chosen) -> list[NodeSpec]:
     scorer = SCORER if chosen["planning_checkpoint"] else POLICY
     names = ("planner", "candidates", "futures", "values", "preset", "aggregation", "depth", "mode", "deadline")
     more = [name.strip() for name in chosen["more_scorers"].split(",") if name.strip()]
-    parameters = {name: chosen[name] for name in (*names, "imagined_images")} | {
+    parameters = {name: chosen[name] for name in (*names, "imagined_images", "report_folder")} | {
         "embodiment": embodiment(chosen),
         "policy": f"/{POLICY}",
         "scorers": [f"/{scorer}", *more],

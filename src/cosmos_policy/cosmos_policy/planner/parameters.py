@@ -40,6 +40,7 @@ SETTINGS: tuple[tuple[str, str, Mapping[str, Any]], ...] = (
     ("policy", "Name of the policy node.", {}),
     ("scorers", "Names of the scoring nodes; they share the candidates.", {}),
     ("imagined_images", "Report the chosen candidate's imagined images.", {}),
+    ("report_folder", "Folder that keeps every report as JSON, for cosmos-policy explain-plan; empty: none.", {}),
     ("observation_timeout", "Wall time to wait for cameras and arms [s].", _TIME),
     ("server_timeout", "Wall time to wait for a node to appear [s].", _TIME),
     ("policy_timeout", "Wall time of one proposal [s].", _TIME),

@@ -42,6 +42,7 @@ class PlannerSettings:
     policy: str = "/policy"
     scorers: tuple[str, ...] = ("/policy",)
     imagined_images: bool = False
+    report_folder: str = ""
     observation_timeout: float = 10.0
     server_timeout: float = 60.0
     policy_timeout: float = 60.0
