@@ -69,7 +69,7 @@ class EpisodeRecorderNode(ManagedNode):
         self._storage = self.declare(
             "storage", "auto", "Who writes: `ros2 bag record` or this node.", choices=("auto", "ros2", "rosbags")
         )
-        self._limit = self.declare("queue_megabytes", 512, "Messages that may wait for the disk.", minimum=1) * 10**6
+        self._limit = self.declare("queue_megabytes", 1024, "Messages that may wait for the disk.", minimum=1) * 10**6
         self._minimum = (
             self.declare("minimum_free_gigabytes", 2.0, "Space at which an episode ends.", minimum=0.0) * 1e9
         )

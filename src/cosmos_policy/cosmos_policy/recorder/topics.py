@@ -21,6 +21,7 @@ from cosmos_policy_core.errors import RecordingError
 from cosmos_policy_msgs.msg import EpisodeEvent, PlanReport
 
 Images = Literal["raw", "compressed"]
+RecordedKind = type[Any]  # a message class
 SUCCESS_TOPIC = "/task_success"
 
 

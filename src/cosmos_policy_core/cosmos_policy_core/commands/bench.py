@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cosmos_policy_core.commands import bench_control, bench_seams
+from cosmos_policy_core.commands import bench_control, bench_recorder, bench_seams
 from cosmos_policy_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ Options = (
     | Annotated[Planner, tyro.conf.subcommand("planner")]
     | Annotated[bench_seams.Seams, tyro.conf.subcommand("seams")]
     | Annotated[bench_control.Control, tyro.conf.subcommand("control")]
+    | Annotated[bench_recorder.Recorder, tyro.conf.subcommand("recorder")]
 )
 
 
@@ -102,6 +103,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         return bench_seams.run(options)
     if isinstance(options, bench_control.Control):
         return bench_control.run(options)
+    if isinstance(options, bench_recorder.Recorder):
+        return bench_recorder.run(options)
     import torch
 
     if options.threads:
