@@ -10,8 +10,10 @@ import pytest
 import torch
 from policies import observation, tiny_policy
 
+from cosmos_policy_core.checkpoints import find
 from cosmos_policy_core.errors import ConfigurationError, ContractError, PlanCancelled
 from cosmos_policy_core.evaluation.serial import decide_serially
+from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.ensembles import member_seed
 from cosmos_policy_core.model.policy import CosmosPolicy, Futures
 from cosmos_policy_core.planning.aggregate import SCHEMES
@@ -21,6 +23,7 @@ from cosmos_policy_core.planning.presets import (
     DEFAULT,
     REFERENCE,
     PlannerSettings,
+    calibrated_threshold,
     preset,
     success_threshold,
 )
@@ -246,6 +249,12 @@ def test_a_threshold_follows_what_the_checkpoint_was_trained_with() -> None:
     policy = tiny_policy(gamma=0.99, episode_steps=100)
     assert threshold_for(policy, DEFAULT) == pytest.approx(0.183, abs=1e-3)
     assert threshold_for(tiny_policy(), DEFAULT) == threshold_for(policy, REFERENCE) == 0.05
+
+
+def test_the_shipped_checkpoint_says_what_its_threshold_follows_from() -> None:
+    config = PolicyConfig.load(find("nano_transfer_cube"))
+    assert (config.gamma, config.episode_steps) == (0.99, 134)
+    assert calibrated_threshold(config.gamma, config.episode_steps) == pytest.approx(0.13, abs=1e-3)
 
 
 def test_a_search_out_of_time_answers_with_the_depth_it_completed(policy: CosmosPolicy) -> None:

@@ -95,6 +95,7 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     policy.config = policy.config.model_copy(
         update={
             "gamma": gamma,
+            "episode_steps": max(map(len, filter(_succeeded, everything)), default=policy.config.episode_steps),
             "value_input": options.value_input or policy.config.value_input,
             "hidden_frames": options.hidden_frames or policy.config.hidden_frames,
         }
@@ -110,6 +111,10 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     if not encoded:
         raise DatasetError(f"no episode is left to train on ({len(left_out)} left out). First problem: {left_out[0]}")
     return Prepared(policy, encoded, left_out)
+
+
+def _succeeded(episode: Episode) -> bool:
+    return bool(episode.success)
 
 
 def _fresh_policy(
