@@ -65,6 +65,19 @@ def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
         CosmosPolicy.from_pretrained(folder)
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.safetensors"])
+def test_float16_is_refused_by_its_name(folder: Path, name: str) -> None:
+    weights = {key: tensor.half() for key, tensor in load_file(folder / name).items()}
+    save_file(weights, folder / name)
+    with pytest.raises(CheckpointError, match=rf"{name}: .* is float16"):
+        CosmosPolicy.from_pretrained(folder)
+
+
+def test_others_can_read_what_was_saved(saved: Path) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in saved.iterdir()}
+    assert len(set(modes.values())) == 1, modes
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -23,7 +23,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError
 from cosmos_policy_core.model.config import PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.streaming import all_finite, stream_tensors
+from cosmos_policy_core.model.streaming import DTYPES, all_finite, stream_tensors
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.tokenizer import ImageTokenizer, Tokenizer, WanTokenizer
 from cosmos_policy_core.model.transformer import DiffusionTransformer
@@ -148,7 +148,8 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
     """Load weights that must match name for name and shape for shape; the module keeps these very tensors.
 
     Raises:
-        CheckpointError: counts and first names of what is missing, unexpected or of another shape.
+        CheckpointError: counts and first names of what is missing, unexpected or of another shape; a dtype that is
+            not supported; numbers that are not finite.
     """
     expected = module.state_dict()
     missing = sorted(expected.keys() - weights.keys())
@@ -163,6 +164,12 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
         raise CheckpointError(
             f"{path}: tensors do not fit the configuration: {', '.join(parts)}. "
             "The file belongs to another model size or version; take config.json and weights from the same export."
+        )
+    foreign = [name for name, tensor in weights.items() if tensor.dtype not in DTYPES]
+    if foreign:
+        raise CheckpointError(
+            f"{path}: {foreign[0]} is {str(weights[foreign[0]].dtype).removeprefix('torch.')}. "
+            "Export the checkpoint as bfloat16 or float32."
         )
     module.load_state_dict(weights, assign=True)
     broken = [name for name, tensor in weights.items() if tensor.is_floating_point() and not all_finite(tensor)]

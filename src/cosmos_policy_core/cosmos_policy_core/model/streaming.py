@@ -13,6 +13,8 @@ from torch import Tensor
 from cosmos_policy_core.errors import CheckpointError
 
 _CODES = {torch.bfloat16: "BF16", torch.float32: "F32"}
+DTYPES = tuple(_CODES)
+"""Of weights; float16 has too small a range for these networks."""
 
 Progress = Callable[[int], None]
 

@@ -17,6 +17,7 @@ from cosmos_policy_core.errors import CheckpointError, StatisticsError
 from cosmos_policy_core.model.checkpoint import (
     EMBODIMENT_FILE,
     MODEL_FILE,
+    PREFIX,
     STATISTICS_FILE,
     TOKENIZER_FILE,
     assemble,
@@ -26,9 +27,9 @@ from cosmos_policy_core.model.checkpoint import (
 from cosmos_policy_core.model.config import PolicyConfig, StepsConfig
 from cosmos_policy_core.model.nvidia.files import PublishedFiles, locate
 from cosmos_policy_core.model.nvidia.reading import read_instructions, read_weights
-from cosmos_policy_core.model.nvidia.report import DTYPES, PREFIX, TensorReport, compare
+from cosmos_policy_core.model.nvidia.report import TensorReport, compare
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.model.streaming import Progress, all_finite, stream_tensors
+from cosmos_policy_core.model.streaming import DTYPES, Progress, all_finite, stream_tensors
 from cosmos_policy_core.model.text import TextEmbeddings
 from cosmos_policy_core.model.transformer import DiffusionTransformer
 from cosmos_policy_core.model.untrained import statistics_of_limits

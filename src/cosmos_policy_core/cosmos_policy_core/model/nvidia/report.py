@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from cosmos_policy_core.errors import CheckpointError
-
-PREFIX = "net."
+from cosmos_policy_core.model.checkpoint import PREFIX
+from cosmos_policy_core.model.streaming import DTYPES
 
 # Written by the reference's libraries, or derived there from constants; this network computes what it needs of them.
 IGNORED = (
@@ -22,8 +22,6 @@ IGNORED = (
     r"net\.pos_embedder\.(seq|dim_spatial_range|dim_temporal_range)",
     r"net\.accum_(video_sample_counter|image_sample_counter|iteration|train_in_hours)",
 )
-
-DTYPES = (torch.bfloat16, torch.float32)
 
 _SHOWN = 3
 
