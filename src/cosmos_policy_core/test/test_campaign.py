@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cosmos_policy_core.errors import CheckpointError
+from cosmos_policy_core.cli import main as cosmos_policy
+from cosmos_policy_core.data.episode import check
+from cosmos_policy_core.data.hdf5 import read_episode
+from cosmos_policy_core.data.mp4 import Mp4Frames
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import CheckpointError, SimulatorError
 from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, evaluate, summarise
 from cosmos_policy_core.evaluation.intervals import wilson
+from cosmos_policy_core.evaluation.report.evaluation_report import write_report
 
 
 def test_the_wilson_interval_matches_published_values() -> None:
@@ -25,11 +33,12 @@ def test_an_interval_without_trials_is_refused() -> None:
 def test_a_summary_counts_failures_by_the_stage_they_reached() -> None:
     outcomes = [
         Outcome(5000, True, 4, 100, 2, 0.2),
-        Outcome(5001, False, 2, 200, 4, 0.4),
-        Outcome(5002, False, 2, 200, 4, 0.4),
+        Outcome(5001, False, 2, 200, 4, 0.4, ended="lifted"),
+        Outcome(5002, False, 2, 200, 4, 0.4, ended="lifted"),
     ]
-    summary = summarise(Campaign("c"), "transfer_cube", outcomes, 1.0)
+    summary = summarise(Campaign("c"), outcomes, 1.0)
     assert summary["successes"] == 1
+    assert summary["failures"] == {"lifted": 2}
     assert summary["failed_at_stage"] == {"2": 2}
     assert summary["failed_seeds"] == [5001, 5002]
 
@@ -48,3 +57,50 @@ def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) ->
 def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence_in_every_process(tmp_path: Path, workers: int) -> None:
     with pytest.raises(CheckpointError, match="not a checkpoint folder"):
         list(evaluate(Campaign(str(tmp_path)), [5000, 5001], workers))
+
+
+@pytest.fixture(scope="module")
+def short() -> Campaign:
+    """Trials too short to succeed: 30 control steps of a transfer."""
+    return Campaign("nano_transfer_cube", max_steps=30, steps=2)
+
+
+def test_recorded_trials_are_episodes_with_the_outcome_of_the_unrecorded_ones(short: Campaign, tmp_path: Path) -> None:
+    (plain,) = evaluate(short, [5001], workers=1)
+    (recorded,) = evaluate(short, [5001], workers=1, record=tmp_path)
+    assert replace(recorded, plan_seconds=plain.plan_seconds) == plain
+    contract = Embodiment.load("aloha_sim")
+    episode = read_episode(tmp_path / "episode_005001.hdf5", contract)
+    check(episode, contract)
+    assert (len(episode), episode.success, episode.seed) == (31, False, 5001)
+    assert episode.extra["planner"] == "direct"
+
+
+def test_a_report_shows_and_films_failures(short: Campaign, tmp_path: Path) -> None:
+    outcomes = [Outcome(5001, False, 0, 30, 1, 0.1, ended="untouched"), Outcome(5002, True, 4, 20, 1, 0.1)]
+    summary = summarise(short, outcomes, 1.0)
+    page = write_report(tmp_path, {"direct": (short, outcomes)}, summary, films=3)
+    assert "Failures of direct" in page.read_text()
+    assert json.loads((tmp_path / "summary.json").read_text())["successes"] == 1
+    assert [film.name for film in (tmp_path / "failures").iterdir()] == ["direct_seed_5001.mp4"]
+    assert len(Mp4Frames(tmp_path / "failures" / "direct_seed_5001.mp4")) == 31
+
+
+def test_a_task_the_cell_does_not_know_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SimulatorError, match="FoldShirt"):
+        list(evaluate(Campaign("nano_transfer_cube", task="fold_shirt"), [5000], workers=1))
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["--against", "direct"], "Name the other planner"),
+        (["--record", "somewhere", "--against", "best_of_n"], "Leave --against and --ros out"),
+        (["--episodes", "0"], "at least 1"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    words: list[str], remedy: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cosmos_policy(["eval", *words]) == 2
+    assert remedy in capsys.readouterr().err

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from dataclasses import dataclass
 from typing import Literal
 
+from cosmos_policy_core.commands.with_ros import nodes_module
 from cosmos_policy_core.errors import ConfigurationError
 
 NODES = "cosmos_policy.bench.control"  # with ROS, which this package does without
@@ -44,13 +43,4 @@ def run(options: Control) -> int:
     """
     if options.seconds < 5.0 or options.camera_rate < 0 or options.candidates < 1:
         raise ConfigurationError("--seconds must be at least 5, --camera-rate not negative, --candidates at least 1.")
-    try:
-        if importlib.util.find_spec(NODES) is None or importlib.util.find_spec("rclpy") is None:
-            raise ModuleNotFoundError
-        nodes = importlib.import_module(NODES)
-    except ModuleNotFoundError:
-        raise ConfigurationError(
-            "bench control measures ROS nodes, which are not installed here. Run `make setup`, then "
-            "`source tools/env.bash`."
-        ) from None
-    return int(nodes.run(options))
+    return int(nodes_module(NODES, "bench control measures").run(options))

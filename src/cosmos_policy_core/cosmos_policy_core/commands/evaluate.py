@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -15,94 +16,176 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, evaluate, summarise
+from cosmos_policy_core.evaluation.paired import Paired
+
+PlannerName = Literal["direct", "best_of_n"]
 
 
 @dataclass(frozen=True)
 class Options:
     """Measure how often a checkpoint succeeds in closed loop, headless and faster than real time.
 
-    Example:
+    Examples:
         cosmos-policy eval --checkpoint nano_transfer_cube --planner best_of_n --episodes 50 --seed 5000
+        cosmos-policy eval --task candies_in_bowl --planner best_of_n --against direct --report evaluation
+        cosmos-policy eval --episodes 300 --record rollouts     (what the planning model learns from)
     """
 
     checkpoint: str = "nano_transfer_cube"
     """Checkpoint folder, or the name of a shipped one."""
     planning_checkpoint: str | None = None
     """Checkpoint that imagines and values; the policy itself when left out."""
-    task: Literal["transfer_cube"] = "transfer_cube"
-    """Task of the simulated cell."""
-    planner: Literal["direct", "best_of_n"] = "direct"
+    task: str = "transfer_cube"
+    """Task of the simulated cell: transfer_cube, insertion, candies_in_bowl."""
+    planner: PlannerName = "direct"
     """Run the policy's own chunk, or the best of several imagined ones."""
+    against: PlannerName | None = None
+    """Also evaluate this planner on the same seeds, and compare the two in pairs."""
     episodes: int = 50
     """Number of trials."""
     seed: int = 5000
     """Seed of the first trial; the others follow. Demonstrations never use 5000..9999."""
-    candidates: int = 8
-    """Chunks per plan (best_of_n)."""
-    futures: int = 3
-    """Imagined futures per chunk (best_of_n)."""
-    values: int = 5
-    """Value predictions per future (best_of_n)."""
-    aggregation: Literal["average", "lcb", "success_vote", "majority_mean"] = "majority_mean"
+    preset: Literal["default", "reference"] = "default"
+    """Settings of the planner; the options below replace its own (best_of_n)."""
+    candidates: int | None = None
+    """Chunks per plan (best_of_n); 8 in both presets."""
+    futures: int | None = None
+    """Imagined futures per chunk (best_of_n); 3 in both presets."""
+    values: int | None = None
+    """Value predictions per future (best_of_n); 5 in both presets."""
+    aggregation: Literal["average", "lcb", "success_vote", "majority_mean"] | None = None
     """How values become one score (best_of_n)."""
+    imagine: bool | None = None
+    """--no-imagine values chunks directly, Q(s, a), without imagining where they lead (best_of_n)."""
+    depth: int | None = None
+    """Chunks looked ahead (best_of_n)."""
     steps: int | None = None
     """Denoising steps of the action query; the checkpoint's default when left out."""
-    max_steps: int = 200
-    """Budget of a trial [control steps]."""
+    max_steps: int | None = None
+    """Budget of a trial [control steps]; the task's own time limit when left out."""
     thinking: float = 0.4
     """Time the arms rest in the cell while a plan is made [s]."""
     embodiment: str = "aloha_sim"
     """Contract: a name or a YAML file."""
     workers: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Processes."""
+    ros: bool = False
+    """Run the trials through the whole ROS graph, one after the other, in real processes."""
     log: Path | None = None
     """File of finished trials, one JSON line each; given again, the campaign continues."""
+    record: Path | None = None
+    """Folder that gets every trial as an episode, failures included, to learn from."""
+    report: Path | None = None
+    """Folder for a page with figures, and films and a sheet of failures."""
+    films: int = 6
+    """Failures that are filmed for the report."""
     json: bool = False
     """Print a JSON object as the last line."""
 
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Evaluate, summarise, print."""
-    if options.episodes < 1 or options.workers < 1 or options.seed < 0:
-        raise ConfigurationError("--episodes and --workers must be at least 1, and --seed not negative.")
-    campaign = Campaign(
-        checkpoint=options.checkpoint,
-        planner=options.planner,
-        planning_checkpoint=options.planning_checkpoint,
-        candidates=options.candidates,
-        futures=options.futures,
-        values=options.values,
-        aggregation=options.aggregation,
-        embodiment=options.embodiment,
-        max_steps=options.max_steps,
-        thinking=options.thinking,
-        steps=options.steps,
-    )
-    seeds = range(options.seed, options.seed + options.episodes)
-    log = Log(options.log, campaign) if options.log else None
-    done = {seed: outcome for seed, outcome in (log.read() if log else {}).items() if seed in seeds}
-    started = time.monotonic()
+    _check(options)
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(options.planner, total=len(seeds), completed=len(done))
-        for outcome in evaluate(campaign, [seed for seed in seeds if seed not in done], options.workers):
-            done[outcome.seed] = outcome
-            if log:
-                log.append(outcome)
-            successes = sum(each.success for each in done.values())
-            progress.update(task, completed=len(done), description=f"{options.planner}: {successes} of {len(done)}")
-    summary = summarise(campaign, options.task, _in_order(done), time.monotonic() - started)
-    low, high = summary["interval_95"]
-    console.print(
-        f"{summary['successes']} of {summary['episodes']} succeeded ({summary['success_rate']:.0%}, 95 % interval "
-        f"{low:.0%} to {high:.0%}); published criterion {summary['published_criterion']}; "
-        f"failures by stage reached {summary['failed_at_stage']}; plan {summary['plan_seconds_median']:.2f} s median"
-    )
+    campaign = _campaign(options)
+    started = time.monotonic()
+    outcomes = _run(campaign, options, console)
+    summary = summarise(campaign, outcomes, time.monotonic() - started)
+    _tell(summary, console)
+    evaluations = {campaign.planner: (campaign, outcomes)}
+    if options.against is not None:
+        other = replace(campaign, planner=options.against)
+        started = time.monotonic()
+        others = _run(other, options, console)
+        summary["against"] = summarise(other, others, time.monotonic() - started)
+        _tell(summary["against"], console)
+        paired = Paired.of(_successes(others), _successes(outcomes))
+        summary["paired"] = paired.summary()
+        evaluations[other.planner] = (other, others)
+        low, high = paired.interval()
+        console.print(
+            f"{campaign.planner} against {other.planner} on {paired.trials} shared seeds: {paired.difference:+.1%} "
+            f"(95 % interval {low:+.1%} to {high:+.1%}, exact McNemar p {paired.p_value:.2g}); "
+            f"only {campaign.planner} succeeded {paired.only_second} times, only {other.planner} {paired.only_first}"
+        )
+    if options.report is not None:
+        from cosmos_policy_core.evaluation.report.evaluation_report import write_report
+
+        console.print(f"report: {write_report(options.report, evaluations, summary, options.films)}", soft_wrap=True)
     if options.json:
         print(json.dumps(summary))
     return 0
 
 
-def _in_order(done: dict[int, Outcome]) -> list[Outcome]:
+def _check(options: Options) -> None:
+    if options.episodes < 1 or options.workers < 1 or options.seed < 0 or options.films < 0:
+        raise ConfigurationError("--episodes and --workers must be at least 1, --seed and --films not negative.")
+    if options.against == options.planner:
+        raise ConfigurationError(f"--against {options.against}: is what --planner says. Name the other planner.")
+    if options.record is not None and (options.against is not None or options.ros):
+        raise ConfigurationError(
+            "--record keeps the trials of one planner, run in this process. Leave --against and --ros out."
+        )
+
+
+def _campaign(options: Options) -> Campaign:
+    return Campaign(
+        checkpoint=options.checkpoint,
+        planner=options.planner,
+        planning_checkpoint=options.planning_checkpoint,
+        task=options.task,
+        preset=options.preset,
+        candidates=options.candidates,
+        futures=options.futures,
+        values=options.values,
+        aggregation=options.aggregation,
+        imagine=options.imagine,
+        depth=options.depth,
+        embodiment=options.embodiment,
+        max_steps=options.max_steps,
+        thinking=options.thinking,
+        steps=options.steps,
+    )
+
+
+def _run(campaign: Campaign, options: Options, console: Console) -> list[Outcome]:
+    """Run what the log does not already have; outcomes in the order of their seeds."""
+    seeds = range(options.seed, options.seed + options.episodes)
+    log = Log(options.log, campaign) if options.log else None
+    done = {seed: outcome for seed, outcome in (log.read() if log else {}).items() if seed in seeds}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(campaign.planner, total=len(seeds), completed=len(done))
+        for outcome in _trials(campaign, [seed for seed in seeds if seed not in done], options):
+            done[outcome.seed] = outcome
+            if log:
+                log.append(outcome)
+            successes = sum(each.success for each in done.values())
+            progress.update(task, completed=len(done), description=f"{campaign.planner}: {successes} of {len(done)}")
     return [done[seed] for seed in sorted(done)]
+
+
+def _trials(campaign: Campaign, seeds: Sequence[int], options: Options) -> Iterator[Outcome]:
+    if not options.ros:
+        return evaluate(campaign, seeds, options.workers, options.record)
+    from cosmos_policy_core.commands.with_ros import nodes_module
+
+    return nodes_module("cosmos_policy.graph_trials", "eval --ros runs").run(campaign, seeds)  # type: ignore[no-any-return]
+
+
+def _successes(outcomes: Sequence[Outcome]) -> dict[int, bool]:
+    return {outcome.seed: outcome.success for outcome in outcomes}
+
+
+def _tell(summary: dict[str, Any], console: Console) -> None:
+    low, high = summary["interval_95"]
+    console.print(
+        f"{summary['planner']}: {summary['successes']} of {summary['episodes']} succeeded "
+        f"({summary['success_rate']:.0%}, 95 % interval {low:.0%} to {high:.0%}); "
+        f"failures: {_counts(summary['failures'])}; "
+        f"plan {summary['plan_seconds_median']:.2f} s median"
+    )
+
+
+def _counts(failures: dict[str, int]) -> str:
+    return ", ".join(f"{count} x {name}" for name, count in failures.items()) or "none"

@@ -20,6 +20,7 @@ class Trial:
 
     success: the cell's own criterion. best_stage: the highest stage of the task that was reached.
     steps: control steps until success, or all of them. plans: every decision that was made.
+    success_score: the largest share of the task that was done, 0 to 1.
     """
 
     seed: int
@@ -27,6 +28,7 @@ class Trial:
     best_stage: int
     steps: int
     plans: tuple[Plan, ...]
+    success_score: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,13 @@ def run_trial(
     instruction: str,
     seed: int,
     options: RolloutOptions,
-    on_step: Callable[[NDArray[np.float64], dict[str, Any]], None] | None = None,
+    before_step: Callable[[Any, NDArray[np.float64]], None] | None = None,
 ) -> Trial:
     """Plan and execute until success or out of budget.
 
     Args:
         environment: made with `render=False`; images are drawn when a plan needs them.
-        on_step: called with every action and the info after it.
+        before_step: called with the cell and the action that comes next.
     """
     cell: Any = environment.unwrapped
     environment.reset(seed=seed)
@@ -69,13 +71,14 @@ def run_trial(
         plan = planner.decide(observation, plan_seed(seed, len(plans)))
         plans.append(plan)
         for action in plan.actions[: options.executed_steps]:
+            if before_step is not None:
+                before_step(cell, action)
             _, _, _, _, info = environment.step(action)
             step += 1
-            if on_step is not None:
-                on_step(action, info)
             if info["success"] or step >= options.max_steps:
                 break
-    return Trial(seed, bool(info["success"]), int(info["best_stage"]), step, tuple(plans))
+    score = float(info.get("success_score", info["success"]))
+    return Trial(seed, bool(info["success"]), int(info["best_stage"]), step, tuple(plans), score)
 
 
 def plan_seed(base: int, index: int) -> int:

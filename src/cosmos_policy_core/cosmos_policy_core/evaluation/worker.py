@@ -1,0 +1,142 @@
+"""What one process of an evaluation holds: its cell and its models, made once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from cosmos_policy_core.errors import CosmosPolicyError
+
+
+class Worker:
+    """Runs trials of one campaign; state of a process, because a pool hands over nothing else."""
+
+    bench: Any = None
+    record: Path | None = None
+    problem: CosmosPolicyError | None = None
+
+    @classmethod
+    def start(cls, campaign: dict[str, Any], record: str | None = None) -> None:
+        """Load everything; a user's mistake is kept for `run`, because a pool hides what its initialiser raises."""
+        cls.problem, cls.record = None, None if record is None else Path(record)
+        try:
+            cls.bench = TrialBench(campaign)
+        except CosmosPolicyError as error:
+            cls.problem = error
+
+    @classmethod
+    def stop(cls) -> None:
+        """Free what `start` opened."""
+        if cls.bench is not None:
+            cls.bench.close()
+            cls.bench = None
+
+    @classmethod
+    def run(cls, seed: int) -> dict[str, Any]:
+        """Run one trial and return the fields of an `Outcome`."""
+        if cls.problem is not None:
+            raise cls.problem
+        if cls.record is None:
+            return cls.bench.run(seed)  # type: ignore[no-any-return]
+        return cls.bench.run_recorded(seed, cls.record)  # type: ignore[no-any-return]
+
+
+class TrialBench:
+    """A cell, a planner and how trials are run.
+
+    Args:
+        campaign: the fields of a `Campaign`.
+
+    Raises:
+        CosmosPolicyError: checkpoint, contract, task or planner settings that cannot be used.
+    """
+
+    def __init__(self, campaign: dict[str, Any]) -> None:
+        os.environ.setdefault("LP_NUM_THREADS", "1")
+        import torch
+
+        from cosmos_policy_core.data.collection import make_cell
+        from cosmos_policy_core.embodiment import Embodiment
+        from cosmos_policy_core.evaluation.rollout import RolloutOptions
+        from cosmos_policy_core.model.policy import CosmosPolicy
+
+        torch.set_num_threads(1)
+        self.campaign = campaign
+        self.contract = Embodiment.load(campaign["embodiment"])
+        self.policy = CosmosPolicy.from_pretrained(campaign["checkpoint"])
+        self.policy.check(self.contract)
+        self.world = self.policy
+        if campaign["planning_checkpoint"] is not None:
+            self.world = CosmosPolicy.from_pretrained(campaign["planning_checkpoint"])
+            self.world.check(self.contract)
+        self.planner = self._planner()
+        self.environment = make_cell(self.contract, campaign["task"], render=False, max_episode_steps=1_000_000)
+        cell = self.environment.unwrapped.cell
+        self.instruction, self.stages = cell.settings.instruction, tuple(cell.task.stages)
+        max_steps = campaign["max_steps"] or cell.task.max_steps
+        self.options = RolloutOptions(max_steps, self.contract.executed_steps, campaign["thinking"])
+
+    def _planner(self) -> Any:
+        from dataclasses import replace
+
+        from cosmos_policy_core.planning.planner import BestOfN, Direct
+        from cosmos_policy_core.planning.presets import preset
+
+        campaign = self.campaign
+        if campaign["planner"] == "direct":
+            return Direct(self.policy, campaign["steps"])
+        given = {
+            "n": campaign["candidates"],
+            "futures": campaign["futures"],
+            "values": campaign["values"],
+            "aggregate": campaign["aggregation"],
+            "action_steps": campaign["steps"],
+            "imagine": campaign["imagine"],
+            "depth": campaign["depth"],
+        }
+        settings = replace(
+            preset(campaign["preset"]), **{key: value for key, value in given.items() if value is not None}
+        )
+        return BestOfN(self.policy, self.world, settings=settings)
+
+    def run(self, seed: int, before_step: Any = None) -> dict[str, Any]:
+        """Run one trial."""
+        from cosmos_policy_core.evaluation.rollout import run_trial
+
+        trial = run_trial(self.environment, self.planner, self.instruction, seed, self.options, before_step)
+        return {
+            "seed": seed,
+            "success": trial.success,
+            "best_stage": trial.best_stage,
+            "steps": trial.steps,
+            "plans": len(trial.plans),
+            "plan_seconds": round(sum(sum(plan.stages.values()) for plan in trial.plans), 4),
+            "success_score": trial.success_score,
+            "ended": "" if trial.success else self.stages[trial.best_stage],
+        }
+
+    def run_recorded(self, seed: int, folder: Path) -> dict[str, Any]:
+        """Run one trial and write it as an episode, failures included."""
+        from cosmos_policy_core.data.hdf5 import episode_path, write_episode
+
+        outcome, episode = self.film(seed)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_episode(episode_path(folder, seed), episode, self.contract)
+        return outcome
+
+    def close(self) -> None:
+        """Free the cell's renderer while what it needs is still there."""
+        self.environment.close()
+
+    def film(self, seed: int) -> tuple[dict[str, Any], Any]:
+        """Run one trial and return its outcome and its episode."""
+        from cosmos_policy_core.evaluation.recording import TrialRecorder
+
+        recorder = TrialRecorder(self.contract)
+        outcome = self.run(seed, recorder.before_step)
+        names = {"policy_name": self.policy.identity, "planner": self.campaign["planner"]}
+        if self.world is not self.policy:
+            names["planning_name"] = self.world.identity
+        recorder.finish(self.environment.unwrapped)
+        return outcome, recorder.episode(self.instruction, outcome, names)
