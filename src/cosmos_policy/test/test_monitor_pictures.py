@@ -6,9 +6,10 @@ import dataclasses
 
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from visualization_msgs.msg import Marker
 
+from cosmos_policy.executor_diagnostics import NAME
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.colours import UNKNOWN, ranked_colours
 from cosmos_policy.monitor.markers import STOP_AT, candidate_markers, plan_markers, status_markers
@@ -117,6 +118,13 @@ def test_the_words_name_task_phase_plan_and_reasons(plan: PlanRecord) -> None:
     assert "executing, plan 4, step 12 of 50" in words
     assert "4: best_of_n, 0.75 s, value 0.913, candidate 1 of 3" in words
     assert "reason: policy: slow" in words
+
+
+def test_the_stop_is_known_from_the_first_report_of_its_owner() -> None:
+    account = Account()
+    status = DiagnosticStatus(name=NAME, values=[KeyValue(key="emergency_stop", value="false")])
+    account.take_diagnostics(DiagnosticArray(status=[status]))
+    assert account.stopped is False
 
 
 def test_the_end_of_a_task_is_told_with_its_reason() -> None:

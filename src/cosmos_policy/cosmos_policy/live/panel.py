@@ -18,6 +18,7 @@ from cosmos_policy.monitor.words import status_lines
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
 MOST_CHUNKS = 6
+WIDTH = 400  # [px] of the panel with pictures
 EMPTY = np.full((120, 160, 3), 30, dtype=np.uint8)
 CURVES = ("worst", "best", "chosen")  # the choice above the others
 HINT = "Start the graph with `imagined_images:=true` to see what is imagined."
@@ -52,6 +53,7 @@ class Panel:
             self._values = gui.add_uplot(**_curves(CURVES, STROKES, "value of each plan", (0.0, 1.05)))
             self._seconds = gui.add_uplot(**_curves(("seconds",), ("#6aa5ff",), "wall time of each plan [s]", None))
         panel.dock_right()
+        panel.set_width(WIDTH)
 
     # What is shown ------------------------------------------------------------------------------------------------
 

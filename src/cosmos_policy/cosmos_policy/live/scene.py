@@ -15,7 +15,7 @@ from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_core.geometry import RobotDescription, Shape, link_poses
 from cosmos_policy_core.geometry.rotations import quaternion
 
-THIN, THICK = 0.003, 0.012  # [m]
+THIN, THICK = 0.003, 0.007  # [m]
 STILL = 1e-4  # [rad or m]: smaller motions are not sent
 
 
