@@ -75,6 +75,9 @@ def measure(setup: Setup, folder: Path) -> dict[str, Any]:
         spinning = SpinningThread(probe, threads=2)
         try:
             _come_up(setup, probe, processes)
+            if setup.realtime_priority:
+                # Real motors do not share our processor: a driver must not keep emulated ones from it.
+                processes.raise_priority("/motors", setup.realtime_priority + 1)
             probe.look(WARM_UP, processes.check)
             probe.image_ages.clear()
             probe.observing.clear()

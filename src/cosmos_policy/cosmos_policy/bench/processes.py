@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -55,6 +56,14 @@ class Nodes:
     def processor_seconds(self) -> dict[str, float]:
         """Processor time of every node so far [s]."""
         return {label: processor_seconds(process.pid) for label, process in self._processes.items()}
+
+    def raise_priority(self, name: str, priority: int) -> None:
+        """Run all threads of the nodes of a name before others (SCHED_FIFO), as far as that is permitted."""
+        for label, process in self._processes.items():
+            if label.endswith(name):
+                for thread in Path(f"/proc/{process.pid}/task").iterdir():
+                    with contextlib.suppress(OSError):
+                        os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
 
     def stop(self) -> None:
         """End all nodes."""
