@@ -56,7 +56,7 @@ PIP_ONLY = {
 }
 
 # Imported where it is used, with a sentence that says what to install.
-OPTIONAL = {"pyarrow", "transformers", "libero", "robocasa", "robosuite"}
+OPTIONAL = {"pyarrow", "transformers", "libero", "robocasa", "robosuite", "wandb"}
 
 # Needed without an import: started by name, or found through another library.
 WITHOUT_IMPORT = {

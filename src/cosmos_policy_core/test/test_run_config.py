@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.training.logs import open_logs
 from cosmos_policy_core.training.run_config import RunConfig, load, shipped
 from cosmos_policy_core.training.schedule import learning_rate_factor
 
@@ -93,3 +95,11 @@ def test_gradients_are_accumulated_where_there_are_fewer_processes() -> None:
     assert [config.accumulation(processes) for processes in (1, 2, 8)] == [8, 4, 1]
     with pytest.raises(ConfigurationError, match=r"batch\.per_process 25 times 3 processes"):
         config.accumulation(3)
+
+
+@pytest.mark.parametrize("package", ["tensorboard", "wandb"])
+def test_a_log_whose_library_is_absent_says_how_to_get_it(package: str, tmp_path: Path) -> None:
+    if importlib.util.find_spec(package):
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(ConfigurationError, match=f"pip install {package}, or add --set logging.to="):
+        open_logs([package], tmp_path, 0)

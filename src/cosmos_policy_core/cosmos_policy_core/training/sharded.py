@@ -11,7 +11,6 @@ import shutil
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 import torch.distributed.checkpoint as storage
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
@@ -24,28 +23,30 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.optim import Optimizer
 
 from cosmos_policy_core.errors import CheckpointError
+from cosmos_policy_core.training.parallel import Group
 
 FOLDER = "state"
 RECORD = "state.json"
 
 
-def save(run: Path, step: int, network: nn.Module, optimiser: Optimizer, record: dict[str, Any], keep: int) -> None:
-    """Write the state after `step` steps, beside older ones; the group must call this together."""
-    group_leads = _leads()
+def save(
+    run: Path, step: int, network: nn.Module, optimiser: Optimizer, record: dict[str, Any], keep: int, group: Group
+) -> None:
+    """Write the state after `step` steps, and leave the newest `keep`; the group must call this together."""
     final = run / FOLDER / f"step_{step:08d}"
     partial = final.with_name(f".{final.name}.partial")
-    if group_leads:
+    if group.leads:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-    torch.distributed.barrier()
+    group.wait()
     storage.save(_parts(network, optimiser), checkpoint_id=partial)
-    if group_leads:
+    if group.leads:
         (partial / RECORD).write_text(json.dumps({"step": step, **record}, indent=1) + "\n")
         shutil.rmtree(final, ignore_errors=True)
         partial.replace(final)
         for old in _finished(run)[:-keep]:
             shutil.rmtree(old)
-    torch.distributed.barrier()
+    group.wait()
 
 
 def resume(run: Path, network: nn.Module, optimiser: Optimizer, record: dict[str, Any]) -> int:
@@ -89,7 +90,3 @@ def _parts(network: nn.Module, optimiser: Optimizer) -> dict[str, Any]:
 
 def _finished(run: Path) -> list[Path]:
     return sorted(path.parent for path in (run / FOLDER).glob(f"step_*/{RECORD}"))
-
-
-def _leads() -> bool:
-    return torch.distributed.get_rank() == 0

@@ -23,7 +23,7 @@ from cosmos_policy_core.training.export import export
 from cosmos_policy_core.training.logs import open_logs
 from cosmos_policy_core.training.measures import measure
 from cosmos_policy_core.training.objective import Batch, compute_loss, divisor, silent_loss
-from cosmos_policy_core.training.parallel import Group, spread, synchronise
+from cosmos_policy_core.training.parallel import Group, gather_no_more, spread, synchronise
 from cosmos_policy_core.training.run_config import RunConfig
 from cosmos_policy_core.training.schedule import learning_rate_factor
 from cosmos_policy_core.training.sequences import encode_sequences
@@ -72,11 +72,11 @@ class SpreadTrainer:
             CheckpointError: the start weights turn out to be none, or a state does not belong to this run.
             ModelError: the loss is not finite any more.
         """
-        config = self.config
+        config, group = self.config, self.group
         self.step = sharded.resume(self.out, self.network, self.adam, self._record())
         if self.step:
             self._say(f"resuming at step {self.step} of {config.steps}")
-        logs = open_logs(config.logging.to, self.out, self.step) if self.group.leads else []
+        logs = open_logs(config.logging.to, self.out, self.step) if group.leads else []
         samples = self._samples(self._sampler(), self.assembled.training, range(self.step, config.steps))
         began, began_at = time.monotonic(), self.step
         while self.step < config.steps:
@@ -97,7 +97,7 @@ class SpreadTrainer:
             for log in logs:
                 log.write(self.step, row)
             if self.step % config.saving.every == 0 or last:
-                sharded.save(self.out, self.step, self.network, self.adam, self._record(), config.saving.keep)
+                sharded.save(self.out, self.step, self.network, self.adam, self._record(), config.saving.keep, group)
             if config.saving.export_every and self.step % config.saving.export_every == 0 and not last:
                 self.export(self.out / "exports" / f"step_{self.step:08d}")
         for log in logs:
@@ -158,6 +158,7 @@ class SpreadTrainer:
             loss = compute_loss(self.network, batch, sigma, noise, layout, config.objective, prediction, whole)
             tally.add(measure(loss, batch.kind, self.roles))
             tally.add_part("loss", loss.total)
+        gather_no_more(self.network)
         return {f"validation_{name}": value for name, value in tally.take().items()}
 
     def export(self, folder: Path) -> None:
