@@ -16,11 +16,12 @@ from aloha_hardware.arm_checks import Warn, check_arm, check_identity, restart
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import Bus
 from aloha_hardware.control_table import describe_hardware_error
-from aloha_hardware.errors import MotorError, PortError
+from aloha_hardware.errors import BusError, MotorError, PortError
 from aloha_hardware.motors import Motor
 from aloha_hardware.port import QuietPort
 from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, Angles, radians_from_ticks, ticks_from_radians
 
+FIRST_READS = 5
 PATIENCE = 0.05  # [s] for an answer while nothing is in a hurry
 OUTSIDE_TOLERANCE = 200  # [ticks] a resting arm may lie beyond its motors' position limits
 
@@ -197,6 +198,20 @@ class Arm:
             tuple(row["present_current"] * scale for row, scale in zip(rows, self._effort_scale, strict=True)),
         )
 
+    def first_reading(self) -> Reading:
+        """Read all joints while nothing is in a hurry yet.
+
+        Raises:
+            BusError: not every motor answers.
+            PortError: the port went away.
+        """
+        with self._patience():
+            for _ in range(FIRST_READS):
+                if (reading := self.read()) is not None:
+                    return reading
+        names = ", ".join(self.name(motor.id) for motor in self.silent)
+        raise BusError(f"{self.settings.device}: {names} silent. Check the cable there.")
+
     def write(self, angles: Angles) -> None:
         """Send the joints to angles [rad], within the motors' own limits.
 
@@ -210,10 +225,15 @@ class Arm:
         self.bus.sync_write("goal_position", goals)
 
     def examine(self) -> tuple[dict[int, int], set[int]]:
-        """Read the hardware errors of all motors, shadows included: (those that have one, the silent ones)."""
+        """Read the hardware errors of all motors, shadows included: (those that have one, the silent ones).
+
+        A motor with an error says so in every packet too. Without that the value is another read's late answer: status
+        packets do not name the instruction they answer, and 1 is what a healthy torque_enable reads.
+        """
         idents = [motor.id for motor in self.settings.motors]
         found = self.bus.sync_read(idents, "hardware_error_status", "hardware_error_status", fast=False)
-        errors = {ident: row["hardware_error_status"] for ident, row in found.items() if row["hardware_error_status"]}
+        values = {ident: row["hardware_error_status"] for ident, row in found.items()}
+        errors = {ident: bits for ident, bits in values.items() if bits and ident in self.bus.alerts}
         return errors, {ident for ident in idents if ident not in found}
 
     def measure_health(self) -> None:

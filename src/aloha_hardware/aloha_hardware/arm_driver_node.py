@@ -75,10 +75,7 @@ class ArmDriverNode(ManagedNode):
         arm = self.arm
         if self.settings.torque:
             arm.torque_on()
-        reading = arm.read() or arm.read() or arm.read()
-        if reading is None:
-            raise HardwareError(f"{self.settings.device}: not every motor answers. Check the cables.")
-        setpoints = Setpoints(self.settings, reading.position)
+        setpoints = Setpoints(self.settings, arm.first_reading().position)
         if self._stopped:
             setpoints.stop(EMERGENCY, "the emergency stop is raised; release it first")
         for partner, text in self._partner_faults.items():

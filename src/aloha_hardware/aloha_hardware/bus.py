@@ -65,6 +65,7 @@ class Bus:
         self.counts = BusCounts()
         self.alerts: set[int] = set()
         self.fast = False
+        self._owed = False  # whether an answer did not come in time, and may come yet
         self._packets = PacketHandler(2.0)
 
     # Single motors -------------------------------------------------------------------------------------------------
@@ -193,6 +194,7 @@ class Bus:
         for _ in range(3):
             missing = [ident for ident in wanted if ident not in values]
             if missing:
+                self._outwait()
                 values |= {k: row[name] for k, row in self.sync_read(missing, name, name, fast=False).items()}
         if missing := [ident for ident in wanted if ident not in values]:
             who = ", ".join(self._who(ident) for ident in missing)
@@ -265,8 +267,16 @@ class Bus:
 
     # Errors --------------------------------------------------------------------------------------------------------
 
+    def _outwait(self) -> None:
+        """Let answers that are late come and go: they would be taken for answers to the next read of that length."""
+        if self._owed:
+            time.sleep(self.port.patience)
+            self.port.clearPort()
+            self._owed = False
+
     def _survived(self, result: int) -> bool:
         """Count a failed packet; return whether to go on listening."""
+        self._owed = True
         if result == COMM_RX_CORRUPT:
             self.counts.corrupt += 1
             return not self.port.isPacketTimeout()

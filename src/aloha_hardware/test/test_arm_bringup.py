@@ -258,6 +258,19 @@ def test_late_answers_are_not_taken_for_answers_to_something_else(line: Emulated
     arm.close()
 
 
+def test_a_late_answer_of_the_same_length_raises_no_error_and_loses_no_torque(line: EmulatedLine) -> None:
+    arm = bring_up(line, read_mode="plain", bus_patience=0.01)
+    arm.torque_on()
+    ids = list(arm.bus.motors)
+    for late, then in (("torque_enable", arm.examine), ("hardware_error_status", arm.torque)):
+        line.chain.faults.late, line.chain.faults.delay = 1.0, 0.015
+        arm.bus.sync_read(ids, late, late, retry=False, fast=False)
+        line.chain.faults.late = 0.0
+        found = then()
+        assert found == ({}, set()) or found == dict.fromkeys(ids, True), (late, found)
+    arm.close()
+
+
 def test_old_firmware_is_read_motor_by_motor() -> None:
     with follower(firmware=44) as line:
         with pytest.raises(MotorError, match="firmware 44 knows no fast sync read. Update it"):
