@@ -56,6 +56,18 @@ def test_a_planning_checkpoint_gets_a_node_of_its_own_that_scores() -> None:
     assert nodes["planner"].parameters["scorers"] == ["/scorer"]
 
 
+def test_scorers_started_elsewhere_share_the_candidates() -> None:
+    nodes = by_name(BRINGUP.nodes({"more_scorers": "/scorer_b, /scorer_c"}))
+    assert nodes["planner"].parameters["scorers"] == ["/policy", "/scorer_b", "/scorer_c"]
+
+
+def test_a_deeper_search_gets_the_checkpoint_that_proposes_from_imagined_states() -> None:
+    nodes = by_name(BRINGUP.nodes({"checkpoint": "mine", "planning_checkpoint": "tuned", "depth": "2"}))
+    assert nodes["scorer"].parameters["proposing_checkpoint"] == "mine"
+    assert nodes["planner"].parameters["depth"] == 2
+    assert "proposing_checkpoint" not in by_name(BRINGUP.nodes({}))["policy"].parameters
+
+
 def test_arguments_reach_their_node_with_their_type() -> None:
     given = {
         "planner": "direct",

@@ -215,6 +215,8 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
         "size": policy.config.size,
         "device": machine,
         "preset": options.preset,
+        "candidates": options.candidates,
+        "ensemble": [options.futures, options.values],
         "median_s": batched.median_s,
         "p99_s": batched.p99_s,
         "speedup_over_serial": speedup,
@@ -225,6 +227,7 @@ def _planner(options: Planner, policy: CosmosPolicy) -> dict[str, Any]:
         "values_saved": plans[0].saved,
         "tflops": rate,
         "ceiling_tflops": ceiling,
+        "flop_share": rate / ceiling,
     }
 
 
