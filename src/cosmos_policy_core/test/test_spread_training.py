@@ -181,4 +181,4 @@ def test_tensorboard_gets_every_curve(workplace: Path, alone: Path) -> None:
     main(options(workplace, workplace / "board", "steps=2", "logging={every: 1, to: [tensorboard]}"))
     (events,) = (workplace / "board" / "tensorboard").iterdir()
     written = events.read_bytes()  # records with their names in plain text
-    assert all(written.count(name.encode()) >= 2 for _, name in curves(alone))
+    assert {name for step, name in curves(alone) if step <= 2 and name.encode() not in written} == set()
