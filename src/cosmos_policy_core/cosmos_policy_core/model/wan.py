@@ -54,10 +54,11 @@ class WanTokenizer(nn.Module):
     def __init__(self, base_dim: int = 96) -> None:
         super().__init__()
         # Imported here: it takes seconds, and the image tokenizer does not need it.
-        from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan
+        from diffusers.models.autoencoders.autoencoder_kl_wan import AutoencoderKLWan, WanCausalConv3d
 
         self.base_dim = base_dim
         self.vae = AutoencoderKLWan(base_dim=base_dim, z_dim=self.latent_channels)
+        self._caches = sum(isinstance(module, WanCausalConv3d) for module in self.vae.encoder.modules())
         # Buffers, because the published model rounds them to bfloat16 together with the weights. They are constants:
         # real ones even where the weights are built without memory (on the meta device), to be loaded afterwards.
         self.register_buffer("latent_mean", torch.tensor(WAN_LATENT_MEAN, device="cpu"), persistent=False)
@@ -134,7 +135,7 @@ class WanTokenizer(nn.Module):
 
     def _advance(self, video: Tensor, past: EncodedPast | None = None) -> EncodedPast:
         """Run the encoder on the frames (B, 3, F, H, W) after a past: 1 + 4k at the start, 4k later."""
-        caches = [None] * self.vae._cached_conv_counts["encoder"] if past is None else list(past.caches)
+        caches: list[Tensor | None] = [None] * self._caches if past is None else list(past.caches)
         outputs, start = ([], 1) if past is None else ([past.output], 0)
         lengths = [1] * start + [self.temporal_factor] * ((video.shape[2] - start) // self.temporal_factor)
         for window in video.to(self.dtype).split(lengths, dim=2):
