@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
@@ -89,6 +90,7 @@ def attempt(name: str, case: Run, rig: Rig) -> Outcome:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the cases; the exit code is 1 when one of them did not go as it should."""
     options = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the graph ends too
     pace = RELAXED if options.relaxed else AS_SHIPPED
     outcomes: dict[str, Outcome] = {}
     try:
