@@ -18,6 +18,8 @@ setup(
         (f"share/{NAME}/config", glob("config/*.yaml") + glob("config/*.xml")),
         (f"share/{NAME}/config/embodiments", glob("config/embodiments/*.yaml")),
         (f"share/{NAME}/config/embodiments/hardware", glob("config/embodiments/hardware/*.yaml")),
+        (f"share/{NAME}/config/foxglove", glob("config/foxglove/*.json")),
+        (f"share/{NAME}/config/rerun", glob("config/rerun/*.rbl")),
         (f"share/{NAME}/rviz", glob("rviz/*.rviz")),
         ("bin", ["bin/cosmos-policy-launch"]),
     ],
