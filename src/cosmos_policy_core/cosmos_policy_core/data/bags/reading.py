@@ -20,6 +20,8 @@ from cosmos_policy_core.data.bags.record import EVENTS_TOPIC, EpisodeRecord, Out
 from cosmos_policy_core.errors import EpisodeError
 
 STARTED, STOPPED, LABELLED = 0, 1, 3  # of EpisodeEvent
+# Bytes that may stand unused at the end of a message: rmw_fastrtps estimates sizes when it is asked to serialize.
+SLACK = range(0, 33, 4)
 
 
 class Message(NamedTuple):
@@ -87,10 +89,14 @@ class Bag:
         Raises:
             EpisodeError: its bytes are not of the topic's type.
         """
-        try:
-            return self._reader.deserialize(message.data, self.types[message.topic])
-        except Exception as error:  # each field type fails in its own way
-            raise EpisodeError(f"{self.path}: a message of {message.topic} cannot be decoded ({error}).") from None
+        reason: Exception | None = None
+        for slack in SLACK:
+            data = message.data[: len(message.data) - slack]
+            try:
+                return self._reader.deserialize(data, self.types[message.topic])
+            except Exception as error:  # each field type fails in its own way
+                reason = reason or error
+        raise EpisodeError(f"{self.path}: a message of {message.topic} cannot be decoded ({reason}).") from None
 
     @cached_property
     def record(self) -> EpisodeRecord:
