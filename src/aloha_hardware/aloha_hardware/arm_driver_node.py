@@ -25,7 +25,7 @@ from aloha_hardware.arm_parameters import declare_settings
 from aloha_hardware.arm_settings import FINGERS
 from aloha_hardware.bus import BusCounts
 from aloha_hardware.errors import HardwareError, MotionError
-from aloha_hardware.managed_node import ManagedNode, run
+from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.setpoints import Mode, Setpoints
 
 SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -80,6 +80,7 @@ class ArmDriverNode(ManagedNode):
             setpoints.stop(EMERGENCY, "the emergency stop is raised; release it first")
         for partner, text in self._partner_faults.items():
             setpoints.stop(f"{PARTNER} {partner}", text)
+        self._newest_command()  # one from before is nothing to follow
         self._loop = ArmLoop(arm, setpoints, self._lock, self)
         self._counts = arm_diagnostics.Counts.of(self._loop)
         self._loop.start()
@@ -116,7 +117,7 @@ class ArmDriverNode(ManagedNode):
     # From the loop's thread ----------------------------------------------------------------------------------------
 
     def on_reading(self, reading: Reading) -> None:
-        """Publish joint states: stamp after the read, fingers through the linkage."""
+        """Publish joint states: stamp after the read, fingers through the linkage. Then take the newest command."""
         stamp = self.get_clock().now()
         linkage, angle = self.settings.linkage, reading.position[-1]
         finger, speed = linkage.finger(angle), linkage.slope(angle) * reading.velocity[-1]
@@ -126,6 +127,9 @@ class ArmDriverNode(ManagedNode):
         message.velocity = array("d", [*reading.velocity, speed, -speed])
         message.effort = array("d", [*reading.effort, 0.0, 0.0])
         self._states.publish(message)
+        command = self._newest_command()
+        if command is not None:
+            self._on_command(command)
 
     def on_change(self) -> None:
         """Tell everyone what keeps this arm from moving."""
@@ -149,6 +153,16 @@ class ArmDriverNode(ManagedNode):
         return text.replace("~/", f"{self.get_fully_qualified_name()}/")
 
     # Topics --------------------------------------------------------------------------------------------------------
+
+    def _newest_command(self) -> JointState | None:
+        """Take the command that waits in the middleware.
+
+        Commands are taken where they are used, in the bus thread: each one that a thread of rclpy's took kept that
+        thread at the interpreter's lock while the bus was due.
+        """
+        with self._commands.handle:
+            taken = self._commands.handle.take_message(JointState, False)
+        return None if taken is None else taken[0]
 
     def _on_command(self, message: JointState) -> None:
         loop, now = self._loop, self.get_clock().now().nanoseconds * 1e-9
@@ -291,7 +305,8 @@ class ArmDriverNode(ManagedNode):
         self._stale = self.create_publisher(Bool, f"/{arm}/stale", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         subscribe = partial(self.create_subscription, callback_group=topics)
-        subscribe(JointState, settings.command_topic or f"/{arm}/joint_commands", self._on_command, COMMANDS)
+        commands = settings.command_topic or f"/{arm}/joint_commands"
+        self._commands = subscribe(JointState, commands, never_called, COMMANDS, callback_group=Polled())
         subscribe(Bool, "/emergency_stop", self._on_stop, LATCHED)
         for partner in settings.partners:
             subscribe(String, f"/{partner}/fault", partial(self._on_partner_fault, partner), LATCHED)

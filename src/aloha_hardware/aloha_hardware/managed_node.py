@@ -12,6 +12,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -166,6 +167,26 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     node.destroy_node()
     rclpy.try_shutdown()
     return code
+
+
+class Polled(CallbackGroup):
+    """A group whose subscriptions no executor waits for: their owner takes the messages."""
+
+    def can_execute(self, entity: object) -> bool:
+        """Never."""
+        return False
+
+    def beginning_execution(self, entity: object) -> bool:
+        """Never begin."""
+        return False
+
+    def ending_execution(self, entity: object) -> None:
+        """Nothing has begun."""
+
+
+def never_called(message: object) -> None:
+    """Stand where rclpy wants the callback of a subscription that is polled."""
+    raise AssertionError("an executor took a message that is polled for")
 
 
 def spare_collections() -> None:
