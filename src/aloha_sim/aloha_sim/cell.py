@@ -174,6 +174,18 @@ class Cell:
         if steps > 0:
             self.step(steps)
 
+    def snapshot(self) -> np.ndarray:
+        """Return everything that physics depends on, to come back to with `restore`."""
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        state = np.empty(mujoco.mj_stateSize(self.model, kind))
+        mujoco.mj_getState(self.model, self.data, state, kind)
+        return state
+
+    def restore(self, snapshot: np.ndarray) -> None:
+        """Return to a snapshot of this cell; what follows is what would have followed then."""
+        mujoco.mj_setState(self.model, self.data, snapshot, mujoco.mjtState.mjSTATE_INTEGRATION)
+        mujoco.mj_forward(self.model, self.data)
+
     # -- pictures ------------------------------------------------------------------------------------------------
 
     def render(self, camera: str) -> np.ndarray:

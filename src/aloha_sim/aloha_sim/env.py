@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -13,6 +14,17 @@ from aloha_sim.expert import Expert, ExpertOptions, Move
 
 PAUSE = 0.5
 """[s] Physics time after a reset, before the first observation: objects drop and come to rest."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """An instant of an episode; good for the environment and the reset that it was taken in."""
+
+    physics: np.ndarray
+    target: np.ndarray
+    success: bool
+    best_stage: int
+    score: float
 
 
 class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
@@ -89,6 +101,16 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
         """Let time pass with the last target frozen, as on the robot while its planner thinks; return what is seen."""
         self.cell.advance(seconds)
         return self.observe()
+
+    def snapshot(self) -> Snapshot:
+        """Remember this instant of the episode, to try several actions from it."""
+        return Snapshot(self.cell.snapshot(), self._target.copy(), self._success, self._best_stage, self._score)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to an instant of this episode."""
+        self.cell.restore(snapshot.physics)
+        self._target = snapshot.target.copy()
+        self._success, self._best_stage, self._score = snapshot.success, snapshot.best_stage, snapshot.score
 
     def observe(self, images: bool | None = None) -> dict[str, Any]:
         """Return the present observation; `images` draws the cameras or not, whatever `render` says."""

@@ -91,3 +91,19 @@ def test_an_episode_is_cut_after_its_longest_duration() -> None:
     environment.reset(seed=0)
     cut = [environment.step(environment.unwrapped.cell.start_action)[3] for _ in range(3)]
     assert cut == [False, False, True]
+
+
+def test_what_follows_a_restored_instant_is_what_followed_it_before(blind: AlohaEnv) -> None:
+    blind.reset(seed=4)
+    moves = [move.action for move in itertools.islice(blind.expert(), 40)]
+    for action in moves[:25]:
+        blind.step(action)
+    instant = blind.snapshot()
+    ends = []
+    for _ in range(2):
+        for action in moves[25:]:
+            observation, *_, info = blind.step(action)
+        ends.append((observation["proprio"], info["object_poses"]))
+        blind.restore(instant)
+    assert all(np.array_equal(first, second) for first, second in zip(*ends, strict=True))
+    assert blind.cell.time == pytest.approx(25 / 25 + 0.5)

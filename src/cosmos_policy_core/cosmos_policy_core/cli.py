@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from cosmos_policy_core.errors import CosmosPolicyError
 
-# word -> (module with a `main` function, one line)
+# word, or two -> (module with a `main` function, one line)
 COMMANDS: dict[str, tuple[str, str]] = {
     "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
     "train": ("train", "train a policy on recorded episodes"),
     "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
+    "eval world-model": ("evaluate_world_model", "hold imagined futures and values against the simulator"),
     "eval-benchmark": ("evaluate_benchmark", "measure the success rate of a checkpoint in LIBERO or RoboCasa"),
     "report": ("report", "show a recorded run, or evaluations, as a page with figures and a film"),
     "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
     "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
     "explain-plan": ("explain_plan", "draw what the planner decided, among what, and why"),
+    "view": ("view", "show a running graph in the browser of this machine"),
     "bench": ("bench", "measure the speed of model or planner"),
 }
 
@@ -40,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(usage())
         return 0 if words else USER_ERROR
     known = available()
+    if " ".join(words[:2]) in known:
+        words[:2] = [" ".join(words[:2])]
     if words[0] not in known:
         close = difflib.get_close_matches(words[0], known, n=1)
         hint = f"Did you mean '{close[0]}'?" if close else f"Use one of: {', '.join(known)}."

@@ -170,7 +170,7 @@ def _trials(campaign: Campaign, seeds: Sequence[int], options: Options) -> Itera
         return evaluate(campaign, seeds, options.workers, options.record)
     from cosmos_policy_core.commands.with_ros import nodes_module
 
-    return nodes_module("cosmos_policy.graph_trials", "eval --ros runs").run(campaign, seeds)  # type: ignore[no-any-return]
+    return nodes_module("cosmos_policy.graph_trials", "eval --ros runs").run(campaign, seeds)
 
 
 def _successes(outcomes: Sequence[Outcome]) -> dict[int, bool]:

@@ -28,8 +28,7 @@ class Paired:
         if not shared:
             raise ValueError("the two evaluations share no seed; a paired comparison needs the same seeds.")
         pairs = [(first[seed], second[seed]) for seed in shared]
-        counts = [sum(pair == kind for pair in pairs) for kind in ((True, True), (True, False), (False, True))]
-        return cls(*counts, neither=len(pairs) - sum(counts))
+        return cls(*(pairs.count(kind) for kind in ((True, True), (True, False), (False, True), (False, False))))
 
     @property
     def trials(self) -> int:

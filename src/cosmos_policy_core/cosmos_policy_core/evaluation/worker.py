@@ -38,8 +38,8 @@ class Worker:
         if cls.problem is not None:
             raise cls.problem
         if cls.record is None:
-            return cls.bench.run(seed)  # type: ignore[no-any-return]
-        return cls.bench.run_recorded(seed, cls.record)  # type: ignore[no-any-return]
+            return cls.bench.run(seed)
+        return cls.bench.run_recorded(seed, cls.record)
 
 
 class TrialBench:

@@ -22,6 +22,8 @@ CAPTIONS = {
     "success": "How often it succeeded",
     "lengths": "How long it took",
     "thinking": "How long plans took",
+    "truth": "Values and futures against the simulator",
+    "sights": "Before, as imagined, and as it came",
 }
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1000px; margin: 2em auto; padding: 0 1em; color: #222; }
