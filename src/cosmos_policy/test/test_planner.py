@@ -254,10 +254,10 @@ def test_a_refusal_of_the_executor_ends_the_task_with_its_words(graph: FakeGraph
 
 def test_an_executor_that_goes_silent_ends_the_task(graph: FakeGraph, commander: Commander) -> None:
     graph.executor.mute, graph.executor.chunk_seconds = True, 5.0
-    with graph.planner(execution_timeout=0.3):
+    with graph.planner(execution_timeout=1.0):
         outcome = Running(commander).wait()
     assert outcome.termination == Result.EXECUTION_FAILED
-    assert "no feedback for 0.3 s" in outcome.message
+    assert "no feedback for 1.0 s" in outcome.message
     assert graph.executor.cancelled == 1
 
 
@@ -608,14 +608,14 @@ def test_the_next_plan_is_made_while_a_chunk_runs_and_takes_over(
 ) -> None:
     graph.executor.chunk_seconds = 2.0  # as long as the contract says: the seam is where the feedback puts it
     with graph.planner(mode=mode, deadline=deadline):
-        outcome = Running(commander, max_chunks=3).wait()
-        until(lambda: len(graph.reports) == 3)
+        outcome = Running(commander, max_chunks=2).wait()
+        until(lambda: len(graph.reports) == 2)
     goals, wanted = graph.executor.goals, getattr(ExecuteChunk.Goal, mode.upper())
-    assert [goal.mode for goal in goals] == [ExecuteChunk.Goal.HOLD, wanted, wanted]
-    assert [goal.policy for goal in goals[1:]] == [ExecuteChunk.Goal.REPLACE_NOW] * 2
-    assert graph.executor.replaced >= 1
-    assert outcome.chunks_executed == 3
-    assert [report.mode for report in graph.reports] == [PlanReport.HOLD, wanted, wanted]
+    assert [goal.mode for goal in goals] == [ExecuteChunk.Goal.HOLD, wanted]
+    assert goals[1].policy == ExecuteChunk.Goal.REPLACE_NOW
+    assert graph.executor.replaced == 1
+    assert outcome.chunks_executed == 2
+    assert [report.mode for report in graph.reports] == [PlanReport.HOLD, wanted]
 
 
 def test_a_chunk_that_fails_ends_the_plan_that_is_made_meanwhile(graph: FakeGraph, commander: Commander) -> None:

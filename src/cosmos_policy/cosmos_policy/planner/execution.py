@@ -104,6 +104,8 @@ class Execution:
         """Cancel what runs before the task ends, and say so when the executor does not confirm."""
         self._session.watch = nothing
         if await self._cancel_sent() and await self._cancel(self._running or self._replaced):
+            # A chunk that was replaced a moment ago may still have to say so; it counts as executed.
+            await self._links.pulse.until(lambda: all(ended.done() for ended in self._ended), RETRY_PERIOD)
             return end
         message = f"{end} The executor did not confirm within {HALT_TIMEOUT} s that the arms hold.".strip()
         return TaskEnd(end.termination, message)
