@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from execution_kit import SETTINGS, TICK, Rig, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosmos_policy_core.execution import Activity, Termination
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.execution import Activity, ExecutorSettings, Termination
 
 
 def steps_within_limits(rig: Rig, before: np.ndarray, tick: float = TICK) -> None:
@@ -185,6 +188,20 @@ def test_silent_arms_end_the_run_and_are_held() -> None:
     rig.ticks(10)
     np.testing.assert_array_equal(rig.pose, held)
     steps_within_limits(rig, before)
+
+
+@pytest.mark.parametrize(("speed", "allowed"), [(0.3, 0.1), (1.0, 0.1), (3.0, 0.15)])
+def test_arms_of_the_real_cell_stand_still_soon_after_their_last_state(speed: float, allowed: float) -> None:
+    timeout = ExecutorSettings.from_contract(Embodiment.load("aloha")).state_timeout
+    rig = Rig(pose=[0.0, 0.0, 0.5, 0.0, 0.0, 0.5], settings=replace(SETTINGS, state_timeout=timeout))
+    travel = np.outer(np.arange(1, 51) * SETTINGS.period, [speed, 0, 0, 0, 0, 0])
+    run = rig.start(np.clip(rig.pose + travel, SETTINGS.lower, SETTINGS.upper))
+    rig.ticks(40)
+    while rig.executor.activity is not Activity.HOLDING:
+        rig.tick(silent_arms=True)
+    still = next(k for k in range(len(rig.commands)) if np.array_equal(rig.commands[k], rig.commands[-1]))
+    assert run.outcome is Termination.STATES_LOST
+    assert (still - 39) * TICK <= allowed + 1e-9
 
 
 def test_one_silent_arm_is_enough_and_is_named() -> None:

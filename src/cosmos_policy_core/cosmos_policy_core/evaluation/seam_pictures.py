@@ -40,7 +40,7 @@ def _draw_trial(axis, mode: str, trial: TimedTrial, settings: ExecutorSettings, 
     axis.broken_barh([], place, color=BLENDING, label="blended")
     for seam in trial.seams:
         axis.axvspan(seam.time - seam.run.idle, seam.time, color=RESTING, lw=0)
-        axis.broken_barh([(seam.observed, seam.time - seam.observed)], place, color=PLANNING)
+        axis.broken_barh([(seam.observed, seam.time - seam.observed)], place, color=PLANNING, edgecolor="white")
         axis.broken_barh([(seam.time, seam.run.steps_blended * settings.period)], place, color=BLENDING)
         middle = ((seam.observed + seam.time) / 2, place[0] + height / 2)
         axis.annotate(str(seam.run.steps_dropped), middle, ha="center", va="center", fontsize=7, color="white")
