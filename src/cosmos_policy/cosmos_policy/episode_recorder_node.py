@@ -231,7 +231,7 @@ class EpisodeRecorderNode(ManagedNode):
     def _on_label(self, request: LabelEpisode.Request, response: LabelEpisode.Response) -> LabelEpisode.Response:
         try:
             judge = self.get_parameter("operator").value or "operator"
-            outcome = Outcome.of(request.success, request.success_score, judge)
+            outcome = Outcome.of(request.success, round(request.success_score, 6), judge)  # a float32
             record = self._ready().label(outcome, request.comment)
             self._tell(EpisodeEvent.LABELLED, record)
             response.accepted, response.message = True, f"{record.episode_id}: {describe(outcome)}"
