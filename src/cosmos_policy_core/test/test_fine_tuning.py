@@ -17,10 +17,11 @@ from cosmos_policy_core.cli import main
 from cosmos_policy_core.data.hdf5 import episode_path, write_episode
 from cosmos_policy_core.data.sampling import MIXES
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError
+from cosmos_policy_core.errors import DatasetError, StatisticsError
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.training.encoded import demonstration_statistics
 from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig, compute_loss
 from cosmos_policy_core.training.validation import value_errors
@@ -102,6 +103,16 @@ def test_held_out_values_are_measured_per_outcome() -> None:
     errors = value_errors(tiny_policy(), drawn, [encoded(7), encoded(8, success=False)])
     assert set(errors) == {"value_l1_success", "value_l1_failure", "value_auc"}
     assert all(np.isfinite(value) for value in errors.values())
+
+
+def test_a_joint_that_never_moves_is_refused_by_name_or_given_a_range() -> None:
+    episode = make_episode(CONTRACT, 6)
+    episode.actions[:, 5] = 0.25
+    with pytest.raises(StatisticsError, match=f"actions: {CONTRACT.action_names[5]} never change"):
+        demonstration_statistics([episode], CONTRACT, smallest_range=0.0)
+    widened = demonstration_statistics([episode], CONTRACT, smallest_range=0.05)
+    assert np.isfinite(widened.normalize_actions(episode.actions)).all()
+    assert widened.normalize_actions(episode.actions)[0, 5] == pytest.approx(0.0, abs=1e-6)
 
 
 def write_rollouts(folder: Path, outcomes: tuple[bool, ...], first: int = 0) -> Path:

@@ -86,6 +86,7 @@ def alone(workplace: Path) -> Path:
 def test_a_run_becomes_a_checkpoint_that_remembers_what_its_value_sees(alone: Path) -> None:
     policy = CosmosPolicy.from_pretrained(alone)
     assert (policy.config.value_query, policy.config.gamma) == (Query.FUTURE_VALUE, 0.9)
+    assert policy.config.episode_steps == 8
     logged = curves(alone)
     assert {step for step, _ in logged} == {1, 2, 3, 4}
     rates = [logged[step, "learning_rate"] for step in (1, 2, 3, 4)]

@@ -64,7 +64,9 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     if config.start.weights == "fresh":
         policy.network = DiffusionTransformer(policy.config.transformer)
         policy.network.initialise(torch.Generator().manual_seed(config.seed))
-    policy.config = policy.config.model_copy(update=_learned(config))
+    successes = [len(episode) for episode in [*demonstrations, *rollouts] if episode.success]
+    longest = max(successes, default=policy.config.episode_steps)
+    policy.config = policy.config.model_copy(update={**_learned(config), "episode_steps": longest})
     training, held_out = _split(config, policy, demonstrations, rollouts)
     return Assembled(policy, training, held_out, left_out)
 
