@@ -2,8 +2,7 @@
 
     python tools/rerun_blueprint.py src/cosmos_policy/config/rerun/aloha.rbl
 
-The topics are those of the ALOHA contracts; a bag becomes a recording with
-`rerun mcap convert BAG/BAG_0.mcap --application-id cosmos_policy -o run.rrd`.
+The topics are those of the ALOHA contracts. How a bag is opened with it: docs/tutorials/watching.md.
 """
 
 from __future__ import annotations
@@ -29,7 +28,9 @@ def blueprint() -> rrb.Blueprint:
         for arm in ARMS
     ]
     tables = [
-        rrb.DataframeView(origin=f"/{topic}", name=name)
+        rrb.DataframeView(
+            origin=f"/{topic}", name=name, query=rrb.archetypes.DataframeQuery(timeline="message_log_time")
+        )
         for topic, name in (("plan_report", "plans"), ("task_success", "success"), ("episode_events", "episode"))
     ]
     rows = rrb.Vertical(
