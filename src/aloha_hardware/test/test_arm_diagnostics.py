@@ -1,0 +1,77 @@
+"""Every verdict of an arm driver's diagnostics, and what brings it about."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from arm_kit import follower, settings
+
+pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run through `make test`")
+
+from aloha_hardware import arm_diagnostics
+from aloha_hardware.arm import Arm, Health
+from aloha_hardware.arm_loop import ArmLoop
+from aloha_hardware.arm_settings import JOINTS
+from aloha_hardware.setpoints import Mode, Setpoints
+
+REST = [0.0, -0.96, 1.16, 0.0, -0.3, 0.0, 0.0]
+
+
+@pytest.fixture
+def loop() -> Iterator[ArmLoop]:
+    with follower() as line:
+        chosen = settings(line)
+        yield ArmLoop(Arm(chosen, [].append), Setpoints(chosen, REST), threading.Lock(), None)  # type: ignore[arg-type]
+
+
+def said(loop: ArmLoop, before: arm_diagnostics.Counts) -> dict[str, tuple[bytes, str]]:
+    return {s.name.rpartition(" ")[2]: (s.level, s.message) for s in arm_diagnostics.report(loop, before)}
+
+
+def test_a_healthy_arm_is_ok_in_all_three(loop: ArmLoop) -> None:
+    found = said(loop, arm_diagnostics.Counts.of(loop))
+    assert found == {
+        "bus": (arm_diagnostics.OK, "running"),
+        "motors": (arm_diagnostics.OK, "healthy"),
+        "commands": (arm_diagnostics.OK, "hold"),
+    }
+
+
+def test_instructions_that_need_a_second_try_are_a_warning(loop: ArmLoop) -> None:
+    before = arm_diagnostics.Counts.of(loop)
+    loop.arm.bus.counts.total += 200
+    loop.arm.bus.counts.retries += 5
+    level, text = said(loop, before)["bus"]
+    assert (level, text[:6]) == (arm_diagnostics.WARN, "2.5 % ")
+
+
+def test_a_silent_bus_is_stale_and_says_who_is_silent(loop: ArmLoop) -> None:
+    loop.stale = True
+    loop.setpoints.stop("bus", "bus silent: motor 4 (elbow) silent")
+    found = said(loop, arm_diagnostics.Counts.of(loop))
+    assert found["bus"] == (arm_diagnostics.STALE, "bus silent: motor 4 (elbow) silent")
+    assert found["commands"] == (arm_diagnostics.ERROR, "bus silent: motor 4 (elbow) silent")
+
+
+def test_a_hot_motor_is_a_warning_and_one_that_shut_down_an_error(loop: ArmLoop) -> None:
+    loop.arm.health[9] = Health(12.0, 70.0)
+    assert said(loop, arm_diagnostics.Counts.of(loop))["motors"] == (
+        arm_diagnostics.WARN,
+        "motor 9 (gripper) hot. Let the arm rest",
+    )
+    loop.setpoints.stop("motors", "motor 9 (gripper): overload.")
+    assert said(loop, arm_diagnostics.Counts.of(loop))["motors"][0] == arm_diagnostics.ERROR
+
+
+def test_commands_that_stop_coming_are_a_warning_once(loop: ArmLoop) -> None:
+    before = arm_diagnostics.Counts.of(loop)
+    assert loop.setpoints.receive(JOINTS, REST, 0.0, time.monotonic() - 1.0) == ""
+    loop.setpoints.tick(time.monotonic(), 0.01)
+    assert loop.setpoints.mode is Mode.HOLD
+    level, text = said(loop, before)["commands"]
+    assert level == arm_diagnostics.WARN
+    assert text.startswith("commands stopped coming; the arm holds")
+    assert said(loop, arm_diagnostics.Counts.of(loop))["commands"][0] == arm_diagnostics.OK
