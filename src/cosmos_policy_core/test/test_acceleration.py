@@ -10,7 +10,14 @@ import torch
 from policies import INSTRUCTION, observation, tiny_policy
 from torch import Tensor
 
-from cosmos_policy_core.model.acceleration import ATTENTION, GraphedNetwork, accelerated, attention, compile_blocks
+from cosmos_policy_core.model.acceleration import (
+    ATTENTION,
+    GraphedNetwork,
+    accelerated,
+    attention,
+    compile_blocks,
+    join_projections,
+)
 from cosmos_policy_core.model.answers import Scene
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.model.text import TextEmbeddings
@@ -68,6 +75,21 @@ def test_compiled_blocks_are_one_graph_and_answer_alike(policy: CosmosPolicy) ->
     answer = policy.propose(scene, 2)
     np.testing.assert_allclose(answer.actions, expected.actions, atol=1e-5)
     assert set(policy.network.state_dict()) == set(tiny_policy().network.state_dict())
+
+
+def test_joined_projections_answer_alike_and_keep_names_and_memory(policy: CosmosPolicy) -> None:
+    before = {name: tensor.clone() for name, tensor in policy.network.state_dict().items()}
+    scene = policy.encode(observation(policy))
+    expected = policy.propose(scene, 2)
+    join_projections(policy.network)
+    np.testing.assert_allclose(policy.propose(scene, 2).actions, expected.actions, atol=1e-5)
+    after = policy.network.state_dict()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in after.items()) and after.keys() == before.keys()
+    names = [f"blocks.0.self_attn.{name}_proj.weight" for name in "qkv"]
+    assert len({after[name].untyped_storage().data_ptr() for name in names}) == 1
+    policy.network.double()  # separates them again
+    moved = policy.propose(policy.encode(observation(policy)), 2)
+    np.testing.assert_allclose(moved.actions, expected.actions, atol=1e-4)
 
 
 def test_compiled_blocks_attend_padding_through_a_sink_too(policy: CosmosPolicy) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +46,22 @@ class Attention(nn.Module):
         self.output_proj = nn.Linear(width, width, bias=False)
         self.q_norm = RMSNorm(config.head_dim)
         self.k_norm = RMSNorm(config.head_dim)
+        self._joined: Tensor | None = None
+
+    def join(self) -> None:
+        """Let one matrix product make queries, keys and values, which fills a GPU better than three.
+
+        The weights become views of one tensor; a move to another device or dtype separates them again.
+        """
+        linears = (self.q_proj, self.k_proj, self.v_proj)
+        joined = torch.cat([linear.weight.detach() for linear in linears])
+        for linear, weight in zip(linears, joined.chunk(3), strict=True):
+            linear.weight.data = weight
+        self._joined = joined
+
+    def _apply(self, *arguments: Any, **options: Any) -> Attention:
+        self._joined = None
+        return super()._apply(*arguments, **options)
 
     def split(self, x: Tensor) -> Tensor:
         return rearrange(x, "b s (h d) -> b h s d", h=self.heads)
@@ -54,24 +70,26 @@ class Attention(nn.Module):
         """Project (B, L, C) to keys and values, (B, heads, L, head_dim) each."""
         return self.k_norm(self.split(self.k_proj(context))), self.split(self.v_proj(context))
 
-    def attend(
-        self,
-        x: Tensor,
-        keys: Tensor,
-        values: Tensor,
-        rotary: tuple[Tensor, Tensor] | None = None,
-        scores: Tensor | None = None,
-    ) -> Tensor:
+    def attend_itself(self, x: Tensor, rotary: tuple[Tensor, Tensor]) -> Tensor:
+        """Mix x (B, S, D) over all of its tokens, whose places are in queries and keys."""
+        if self._joined is None:
+            queries, keys, values = self.q_proj(x), self.k_proj(x), self.v_proj(x)
+        else:
+            queries, keys, values = F.linear(x, self._joined).chunk(3, dim=-1)
+        queries, keys = self.q_norm(self.split(queries)), self.k_norm(self.split(keys))
+        mixed = F.scaled_dot_product_attention(rotate(queries, *rotary), rotate(keys, *rotary), self.split(values))
+        return self._out(mixed)
+
+    def attend(self, x: Tensor, keys: Tensor, values: Tensor, scores: Tensor | None = None) -> Tensor:
         """Mix values (B, heads, L, head_dim) for x (B, S, D); `scores` (L,) are added to those of every query."""
         queries = self.q_norm(self.split(self.q_proj(x)))
-        if rotary is not None:
-            queries, keys = rotate(queries, *rotary), rotate(keys, *rotary)
         if scores is None:
-            mixed = F.scaled_dot_product_attention(queries, keys, values)
-        else:
-            added = scores.expand(queries.shape[0], 1, queries.shape[2], -1)
-            with sdpa_kernel(WITH_SCORES):
-                mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=added)
+            return self._out(F.scaled_dot_product_attention(queries, keys, values))
+        added = scores.expand(queries.shape[0], 1, queries.shape[2], -1)
+        with sdpa_kernel(WITH_SCORES):
+            return self._out(F.scaled_dot_product_attention(queries, keys, values, attn_mask=added))
+
+    def _out(self, mixed: Tensor) -> Tensor:
         return self.output_proj(rearrange(mixed, "b h s d -> b s (h d)"))
 
 
@@ -147,7 +165,7 @@ class Block(nn.Module):
             )
         )
         tokens = _modulate(x, *for_self[:2]).flatten(1, 2)
-        mixed = self.self_attn.attend(tokens, *self.self_attn.keys_values(tokens), rotary)
+        mixed = self.self_attn.attend_itself(tokens, rotary)
         x = x + for_self[2].unsqueeze(2) * mixed.unflatten(1, (frames, -1))
         tokens = _modulate(x, *for_cross[:2]).flatten(1, 2)
         keys, values = self.cross_attn.keys_values(text) if isinstance(text, Tensor) else text

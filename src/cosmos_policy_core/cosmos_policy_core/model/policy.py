@@ -50,7 +50,7 @@ class CosmosPolicy:
         self.statistics, self.text, self.contract = statistics, text, contract
         self.identity, self.max_batch = identity, max_batch
         self.denoiser: Network = network
-        self._contexts: dict[str, TextContext] = {}
+        self._contexts: dict[tuple[str, torch.device, torch.dtype], TextContext] = {}
 
     @classmethod
     def from_pretrained(
@@ -333,7 +333,7 @@ class CosmosPolicy:
         return observation if isinstance(observation, Scene) else self.encode(observation)
 
     def _text(self, instruction: str) -> TextContext:
-        if instruction not in self._contexts:
-            embedding = self.text[instruction][None].to(self.device)
-            self._contexts[instruction] = self.network.encode_instruction(embedding)
-        return self._contexts[instruction]
+        key = (instruction, self.device, self.network.dtype)
+        if key not in self._contexts:
+            self._contexts[key] = self.network.encode_instruction(self.text[instruction][None].to(self.device))
+        return self._contexts[key]
