@@ -15,7 +15,7 @@ from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_core.geometry import RobotDescription, Shape, link_poses
 from cosmos_policy_core.geometry.rotations import quaternion
 
-THIN, THICK = 0.003, 0.007  # [m]
+THIN, THICK = 0.004, 0.010  # [m]
 STILL = 1e-4  # [rad or m]: smaller motions are not sent
 
 
@@ -28,7 +28,7 @@ class Scene:
         server.scene.set_up_direction("+z")
         server.scene.configure_default_lights(cast_shadow=False)  # laptops without a GPU draw this too
         server.scene.add_grid("/floor", width=2.4, height=2.4, cell_size=0.1, position=(0.0, 0.5, -0.031))
-        server.initial_camera.position = (0.0, -0.6, 0.95)
+        server.initial_camera.position = (0.0, -0.45, 0.95)
         server.initial_camera.look_at = (0.0, 0.45, 0.12)
         self._frames = {
             link: server.scene.add_frame(f"/robot/{link}", show_axes=False)
