@@ -19,6 +19,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from cosmos_policy.errors import NodeError, ParameterError
+from cosmos_policy.graph import BRINGUP
 from cosmos_policy.live.gate import COOKIE, Gate, check_reach
 from cosmos_policy.live.server import Server, serve
 
@@ -80,6 +81,13 @@ def test_an_address_the_network_reaches_is_refused_without_a_token(host: str) ->
     with pytest.raises(ParameterError, match=r"can be reached from the network.*Give a token"):
         check_reach(host, "")
     check_reach(host, TOKEN)
+
+
+def test_a_bring_up_serves_it_only_on_request_and_only_to_this_machine() -> None:
+    assert "live_view" not in {node.name for node in BRINGUP.nodes({})}
+    (view,) = (node for node in BRINGUP.nodes({"live": "true"}) if node.name == "live_view")
+    assert (view.parameters["host"], view.parameters["token"]) == ("127.0.0.1", "")
+    assert not view.ends_graph
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
