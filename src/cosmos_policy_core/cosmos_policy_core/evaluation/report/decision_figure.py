@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cosmos_policy_core.evaluation.report.decision import Decision
 from cosmos_policy_core.evaluation.report.figures import CHOSEN, OTHERS, STACK, new_figure
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN_JOINTS = 4  # those on which the candidates differ most
 WIDTH = 13.0
+ZOOM = 0.25  # values closer together than this get the whole range of colours
 
 
 def decision_figure(decision: Decision) -> Figure:
@@ -54,7 +56,9 @@ def headline(decision: Decision) -> str:
         )
     others = np.delete(plan.values, plan.chosen)
     best = np.nanmax(others) if np.isfinite(others).any() else np.nan
-    lead = "" if np.isnan(best) else f", {plan.value - best:+.3f} to the next best"
+    lead = (
+        "" if np.isnan(best) else f", {plan.value - best:+.{3 if plan.value - best >= 1e-3 else 5}f} to the next best"
+    )
     return f"Plan {plan.index}: candidate {plan.chosen} of {count}, value {plan.value:.3f}{lead} ({decision.completed})"
 
 
@@ -104,15 +108,19 @@ def _draw_table(axes: Axes, decision: Decision) -> None:
     """The table of values: rows are candidates, columns members by future; what was left out is hatched."""
     n, futures, members = decision.values.shape
     flat, known = decision.values.reshape(n, -1), decision.evaluated.reshape(n, -1)
+    low, high = _colour_range(flat)
     axes.set_facecolor("0.93")
-    image = axes.imshow(np.ma.masked_invalid(flat), aspect="auto", cmap="RdYlGn", vmin=0, vmax=1)
+    image = axes.imshow(np.ma.masked_invalid(flat), aspect="auto", cmap="RdYlGn", vmin=low, vmax=high)
     axes.figure.colorbar(image, ax=axes, pad=0.01, label="value")
     for k, column in np.argwhere(~known):
         axes.text(column, k, "·", ha="center", va="center", color="0.5")
     for k, column in np.argwhere(known & np.isnan(flat)):
         axes.text(column, k, "failed", ha="center", va="center", color="tab:red", fontsize=7)
     for k, column in np.argwhere(np.isfinite(flat)) if flat.size <= 200 else ():
-        axes.text(column, k, f"{flat[k, column]:.2f}", ha="center", va="center", fontsize=7)
+        place = (flat[k, column] - low) / (high - low)
+        colour = "black" if 0.15 < place < 0.85 else "white"
+        words = f"{flat[k, column]:.{2 if high - low > ZOOM else 3}f}"
+        axes.text(column, k, words, ha="center", va="center", fontsize=7, color=colour)
     for future in range(1, futures):
         axes.axvline(future * members - 0.5, color="white", lw=3)
     chosen = decision.plan.chosen
@@ -125,6 +133,15 @@ def _draw_table(axes: Axes, decision: Decision) -> None:
     axes.tick_params(length=0)
     left_out = "" if known.all() else "; dots: left out, because they could not change the choice or time was up"
     axes.set(title=f"Values by {what} and member{left_out}", ylabel="candidate")
+
+
+def _colour_range(values: NDArray[np.float64]) -> tuple[float, float]:
+    """The whole range of values, or that of these where they are nearly alike."""
+    known = values[np.isfinite(values)]
+    if known.size == 0 or np.ptp(known) > ZOOM:
+        return 0.0, 1.0
+    middle, half = float(known.min() + known.max()) / 2, max(float(np.ptp(known)) / 2, 1e-3)
+    return middle - half, middle + half
 
 
 def _frame(row: int, columns: int) -> Rectangle:
