@@ -56,7 +56,7 @@ class EpisodeRecorderNode(ManagedNode):
     the running episode, and the next start names it.
     """
 
-    threads = 1  # a second one only makes the first wait for Python's lock
+    threads = 1  # of the services; messages are taken in a thread of their own
 
     def __init__(self, **options: Any) -> None:
         super().__init__("episode_recorder", **options)
@@ -107,7 +107,8 @@ class EpisodeRecorderNode(ManagedNode):
             self.get_logger().warning(leftover.sentence)
         if self._intake is None:
             subscribed = [] if self._external else [topic for topic in self._topics if topic.name != EVENTS_TOPIC]
-            self._intake = Intake(self, subscribed, self._group)
+            self._intake = Intake(self, subscribed)
+        self._intake.run()
         self._session = Session(self._folder, self._begin_tape, self._intake.lost)
 
     def activate(self) -> None:
@@ -122,6 +123,8 @@ class EpisodeRecorderNode(ManagedNode):
 
     def cleanup(self) -> None:
         """Leave the folder to others."""
+        if self._intake is not None:
+            self._intake.end()
         if self._lock is not None:
             self._lock.release()
         self._session = None

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from cosmos_policy.bench.senders import put_stamp, serialized_image, serialized_joints
 from cosmos_policy.dds import profile
-from cosmos_policy.errors import NoAnswer
+from cosmos_policy.errors import NoAnswer, NodeError
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Remote
 from cosmos_policy.recorder.topics import bag_topics, recorded_topics
@@ -35,17 +35,26 @@ Counts = Mapping[str, int]
 
 def run(options: Any) -> int:
     """Measure, print, and say by the exit code whether the writer lost anything."""
-    contract = cell(options)
-    with tempfile.TemporaryDirectory(prefix="bench_recorder_", dir=options.folder) as name:
-        folder = Path(name)
-        report = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "seconds": options.seconds}
-        report["writer"] = measure_writer(options, contract, folder / "writer")
-        if options.transport:
-            report["transport"] = measure_transport(options, contract, folder)
+    try:
+        report = measure(options, cell(options))
+    except NodeError as error:
+        print(f"cosmos-policy: {error}", file=sys.stderr)
+        return 2
     _print(report)
     if options.json:
         print(json.dumps(report))
     return 1 if report["writer"]["lost"] or report.get("transport", {}).get("lost_by_writer") else 0
+
+
+def measure(options: Any, contract: Embodiment) -> dict[str, Any]:
+    """Return the numbers, keyed as `bench recorder --json` prints them."""
+    report: dict[str, Any] = {"machine": f"{platform.machine()}, {os.cpu_count()} cores", "seconds": options.seconds}
+    with tempfile.TemporaryDirectory(prefix="bench_recorder_", dir=options.folder) as name:
+        folder = Path(name)
+        report["writer"] = measure_writer(options, contract, folder / "writer")
+        if options.transport:
+            report["transport"] = measure_transport(options, contract, folder)
+    return report
 
 
 def cell(options: Any) -> Embodiment:

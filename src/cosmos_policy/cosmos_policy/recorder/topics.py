@@ -53,13 +53,13 @@ class Recorded:
 
 
 def recorded_topics(contract: Embodiment, images: Images = "raw") -> list[Recorded]:
-    """List what is recorded; the depths bridge a second of hiccups for small messages, a sixth for 60 Hz images."""
+    """List what is recorded; the depths bridge a second of hiccups for small messages, half of one for 60 Hz images."""
     found = []
     for camera in contract.cameras:
         if images == "raw":
-            found.append(Recorded(camera.topic, Image, 10))
+            found.append(Recorded(camera.topic, Image, 30))
         else:
-            found.append(Recorded(f"{camera.topic}/compressed", CompressedImage, 10))
+            found.append(Recorded(f"{camera.topic}/compressed", CompressedImage, 30))
     for arm in contract.arms:
         found.append(Recorded(arm.state_topic, JointState, 100))
         found.append(Recorded(arm.command_topic, JointState, 100))
