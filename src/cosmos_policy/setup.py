@@ -24,7 +24,7 @@ setup(
         ("bin", ["bin/cosmos-policy-launch"]),
     ],
     python_requires=">=3.10",
-    install_requires=["av", "honcho", "matplotlib", "numpy", "Pillow", "PyYAML", "rich", "safetensors", "viser"],
+    install_requires=["av", "honcho", "numpy", "Pillow", "PyYAML", "rich", "safetensors", "viser"],
     zip_safe=False,
     maintainer="cosmos_policy maintainers",
     maintainer_email="maintainers@cosmos-policy.invalid",
