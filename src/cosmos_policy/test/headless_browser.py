@@ -35,6 +35,10 @@ FLAGS = (
 PATIENCE = 80.0  # [s]: without a GPU, and on a busy machine, a frame takes seconds
 
 
+class BrowserMissing(Exception):
+    """There is no browser, or none that works."""
+
+
 def find_browser() -> str | None:
     """Return the path of a Chromium, or None where none is installed."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
@@ -47,7 +51,8 @@ class Browser:
         from websockets.sync.client import connect
 
         program = find_browser()
-        assert program is not None
+        if program is None:
+            raise BrowserMissing("no Chromium is installed: apt-get install chromium-headless-shell")
         command = [program, *FLAGS, f"--user-data-dir={folder}", "about:blank"]
         # A session of its own: Debian's program is a script, and ending that leaves the browser behind.
         self._process = subprocess.Popen(
@@ -61,6 +66,10 @@ class Browser:
         self.requested: list[str] = []
         self.call("Network.enable")
         self.call("Page.enable")
+        self.open(url)
+
+    def open(self, url: str) -> None:
+        """Go to an address."""
         self.call("Page.navigate", url=url)
 
     def _port(self) -> int:
@@ -69,7 +78,7 @@ class Browser:
             if "DevTools listening on" in line:
                 threading.Thread(target=self._process.stderr.read, daemon=True).start()  # never let the pipe fill
                 return int(line.split("127.0.0.1:")[1].split("/")[0])
-        raise AssertionError("the browser ended before it listened")
+        raise BrowserMissing("the browser that is installed does not start here")
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         """Call the browser; requests the page makes meanwhile are noted."""

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("viser", reason="viser is not installed: pip install viser")
 
-from headless_browser import Browser, find_browser
+from headless_browser import Browser, BrowserMissing
 from PIL import Image
 from planner_fakes import TASK, FakeGraph, small_contract, spinning
 from rclpy.node import Node
@@ -23,8 +23,6 @@ from test_live_gate import free_port
 
 from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.live_view_node import LiveViewNode
-
-NO_BROWSER = "no Chromium is installed: apt-get install chromium-headless-shell"
 
 
 def test_the_live_view_runs_without_torch() -> None:
@@ -47,9 +45,17 @@ class Surroundings:
 
 
 @pytest.fixture(scope="module")
-def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
-    if find_browser() is None:
-        pytest.skip(NO_BROWSER)
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    try:
+        browser = Browser("about:blank", tmp_path_factory.mktemp("browser"))
+    except BrowserMissing as missing:
+        pytest.skip(str(missing))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def around(browser: Browser) -> Iterator[Surroundings]:
     graph, port = FakeGraph(small_contract()), free_port()
     graph.executor.chunk_seconds = 100.0  # until a test ends it
     graph.policy.values = lambda candidate: 0.9 + 0.01 * candidate
@@ -61,11 +67,10 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surroundings]:
     )
     with spinning(view, owner, threads=2), graph.planner():
         assert view.start()
-        browser = Browser(f"http://127.0.0.1:{port}/", tmp_path_factory.mktemp("browser"))
+        browser.open(f"http://127.0.0.1:{port}/")
         try:
             yield Surroundings(graph, browser, stop)
         finally:
-            browser.close()
             view.stop()
     graph.close()
 
