@@ -27,6 +27,8 @@ setup(
             "arms = aloha_hardware.arms:main",
             "arm_driver_node = aloha_hardware.arm_driver_node:main",
             "camera_node = aloha_hardware.camera_node:main",
+            "teleop_node = aloha_hardware.teleop_node:main",
+            "leaders_node = aloha_hardware.leaders_node:main",
             "dynamixel_emulator = aloha_hardware.emulator.cli:main",
         ],
         "cosmos_policy.doctor_checks": ["hardware = aloha_hardware.doctor:check"],

@@ -210,3 +210,21 @@ def test_a_wrong_hardware_file_is_refused_by_file_and_key(text: str, sentence: s
         BRINGUP.nodes({"robot": "aloha", "hardware": str(file)})
     assert str(file) in str(refusal.value)
     assert sentence in str(refusal.value)
+
+
+def test_emulated_leaders_are_read_and_never_hold() -> None:
+    nodes = {node.label: node for node in GRAPHS["aloha_teleop"].nodes({"robot": "emulated"})}
+    driver = nodes["leader_left/arm_driver"].parameters
+    assert driver["kind"] == "leader" and driver["torque"] is False
+    assert nodes["leader_left/motors"].arguments[-3:] == ("--arm", "leader", "--stays")
+
+
+def test_leaders_and_followers_get_the_gripper_angles_of_the_same_generation() -> None:
+    parameters = by_name(GRAPHS["aloha_teleop"].nodes({"leader": "scripted"}))["teleop"].parameters
+    assert parameters["leader_gripper"] == [-0.6842, 0.3083]
+    assert parameters["follower_gripper"] == [-0.6213, 1.4910]
+
+
+def test_the_simulated_cell_has_no_leader_arms() -> None:
+    with pytest.raises(GraphError, match="robot:=sim has none"):
+        GRAPHS["aloha_teleop"].nodes({"leader": "arms"})

@@ -2,24 +2,98 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cosmos_policy.graph.description import Argument, Chosen, NodeSpec
-from cosmos_policy.graph.robot import embodiment, is_simulated
+from cosmos_policy.graph.robot import embodiment, emulated_port, emulator, hardware, is_simulated
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.embodiment.arms import Arm
+from cosmos_policy_core.embodiment.leaders import LOWER, SLEEP_POSE, UPPER, gripper_span, leader_name
 
 ARGUMENTS = (
     Argument(
         "leader",
         "arms",
-        "What leads: arms are the leader arms of the hardware file, scripted is a rehearsed motion, keyboard the keys.",
+        "What leads: arms are the leader arms of the hardware file, scripted is a rehearsed motion, keyboard the keys "
+        "of another terminal (ros2 run aloha_hardware leaders_node --ros-args -p source:=keyboard).",
         choices=("arms", "scripted", "keyboard"),
     ),
 )
 
+PATIENCE = 0.3  # [s] age of joint states from processes that share this machine with everything else
+
 
 def teleop(chosen: Chosen) -> list[NodeSpec]:
-    """Describe the node that commands the followers."""
-    parameters = {
-        "embodiment": embodiment(chosen),
-        "leader": chosen["leader"],
-        "use_sim_time": is_simulated(chosen),
+    """Describe the leaders, and the node that has the followers do what they do."""
+    contract, simulated = Embodiment.load(embodiment(chosen)), is_simulated(chosen)
+    span = list(gripper_span(contract.arms[0]))
+    leaders: list[NodeSpec] = []
+    if chosen["leader"] == "arms":
+        cell = hardware(chosen)  # refuses the simulated cell, which has none
+        span = list(cell.arm(leader_name(contract.arms[0])).gripper or span)
+        leaders = [node for arm in contract.arms for node in _leader(contract, chosen, arm)]
+    elif chosen["leader"] == "scripted":
+        leaders = [
+            NodeSpec("aloha_hardware", "leaders_node", "leaders", parameters=_leaders(contract, span, simulated))
+        ]
+    patient = simulated or any(arm.emulated for arm in hardware(chosen).arms.values())
+    parameters = _settings(contract, span) | {"use_sim_time": simulated}
+    if patient:
+        parameters["state_timeout"] = PATIENCE
+    return [*leaders, NodeSpec("aloha_hardware", "teleop_node", "teleop", parameters=parameters)]
+
+
+def _settings(contract: Embodiment, span: list[float]) -> dict[str, Any]:
+    arm, constants = contract.arms[0], contract.arms[0].gripper.values
+    stroke = constants.joint_open - constants.joint_close
+    return {
+        "leaders": [leader_name(follower) for follower in contract.arms],
+        "followers": [follower.name for follower in contract.arms],
+        "joint_names": list(arm.command_names),
+        "lower": [*arm.lower[:-1], constants.joint_close],
+        "upper": [*arm.upper[:-1], constants.joint_open],
+        "velocity": [*arm.velocity[:-1], arm.velocity[-1] * stroke],
+        "leader_gripper": span,
+        "follower_gripper": [constants.joint_close, constants.joint_open],
+        "rate": contract.command_rate,
     }
-    return [NodeSpec("aloha_hardware", "teleop_node", "teleop", parameters=parameters)]
+
+
+def _leaders(contract: Embodiment, span: list[float], simulated: bool) -> dict[str, Any]:
+    arm = contract.arms[0]
+    return {
+        "leaders": [leader_name(follower) for follower in contract.arms],
+        "joint_names": list(arm.command_names),
+        "start_pose": list(arm.start_pose),
+        "leader_gripper": span,
+        "lower": list(arm.lower),
+        "upper": list(arm.upper),
+        "rate": contract.command_rate,
+        "use_sim_time": simulated,
+    }
+
+
+def _leader(contract: Embodiment, chosen: Chosen, follower: Arm) -> list[NodeSpec]:
+    """Describe the driver of a leader: it reads, and never holds."""
+    name, cell = leader_name(follower), hardware(chosen)
+    here = cell.arm(name)
+    closed, opened = here.gripper or gripper_span(follower)
+    settings: dict[str, Any] = {
+        "arm": name,
+        "kind": "leader",
+        "torque": False,
+        "port": here.port,
+        "adapter_serial": here.adapter_serial,
+        "models": list(here.models),
+        "lower": [*LOWER, closed],
+        "upper": [*UPPER, opened],
+        "sleep_pose": list(SLEEP_POSE),
+        "rate": contract.state_rate,
+        "realtime_priority": chosen["realtime_priority"],
+    }
+    nodes = []
+    if here.emulated:
+        settings["port"] = settings["port"] or emulated_port(name)
+        nodes.append(emulator(name, settings["port"], "--arm", "leader", "--stays"))
+    settings = {key: value for key, value in settings.items() if value not in ("", [])} | here.driver
+    return [*nodes, NodeSpec("aloha_hardware", "arm_driver_node", "arm_driver", f"/{name}", parameters=settings)]

@@ -33,6 +33,9 @@ class ArmHardware(Contract):
     emulated: bool = Field(default=False, description="start an emulator of the motors at the port")
     gripper_horn_radius: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
     gripper_arm_length: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
+    gripper: tuple[float, float] | None = Field(
+        default=None, description="a leader's motor angles, closed and open [rad]; absent: its generation's"
+    )
     driver: Parameters = Field(default_factory=dict, description="any other parameter of arm_driver_node")
 
 

@@ -1,0 +1,1 @@
+"""Leaders that move followers: what is commanded when, without ROS, and where simulated leaders go."""

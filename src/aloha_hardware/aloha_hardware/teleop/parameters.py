@@ -1,0 +1,41 @@
+"""Parameters of `teleop_node`: the fields of TeleopSettings under the same names."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from aloha_hardware.managed_node import ManagedNode
+from aloha_hardware.teleop.settings import TeleopSettings
+
+DESCRIPTIONS = {
+    "leaders": "names of the leaders, one per follower in the same order",
+    "followers": "names of the followers",
+    "joint_names": "of a command, the gripper last",
+    "lower": "limits of a follower's joints [rad]; the gripper's is its closed motor angle",
+    "upper": "limits of a follower's joints [rad]; the gripper's is its open motor angle",
+    "velocity": "largest speed that is commanded [rad/s]",
+    "leader_gripper": "motor angles of a leader's gripper, closed and open [rad]",
+    "follower_gripper": "motor angles of a follower's gripper, closed and open [rad]",
+    "rate": "of commands [Hz]",
+    "state_timeout": "age of joint states beyond which an arm counts as lost [s]",
+    "align_speed": "of the first move from a follower to its leader, at its fastest [rad/s]",
+    "align_distance": "farthest joint of that move [rad]",
+    "jump": "farthest a leader's joint may go within one period [rad]",
+    "close_to_start": "begin only when both leader grippers are closed",
+    "closed_below": "what counts as closed, 0 closed .. 1 open",
+}
+
+
+def declare_settings(node: ManagedNode) -> TeleopSettings:
+    """Declare every parameter and return the settings.
+
+    Raises:
+        SettingsError: a value is of another type or unsafe.
+    """
+    values: dict[str, Any] = {}
+    for entry in fields(TeleopSettings):
+        default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
+        value = node.declare(entry.name, default, DESCRIPTIONS[entry.name])
+        values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(value)
+    return TeleopSettings(**values)

@@ -1,0 +1,177 @@
+"""Have followers do what leaders do."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import partial
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.client import Client
+from rclpy.clock import Clock, ClockType
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Bool, String
+from std_srvs.srv import SetBool, Trigger
+
+from aloha_hardware.managed_node import ManagedNode, run
+from aloha_hardware.teleop.following import Phase, Seen, Teleoperation
+from aloha_hardware.teleop.parameters import declare_settings
+
+SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+COMMANDS = QoSProfile(depth=1)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+NANO = 1e-9
+
+
+class TeleopNode(ManagedNode):
+    """Lead both followers.
+
+    Reads /<arm>/joint_states of leaders and followers, publishes /<follower>/joint_commands, /teleop/state (what it
+    does and why, latched) and /diagnostics; obeys /emergency_stop. Services: ~/pause and ~/resume (Trigger).
+
+    Whatever is wrong, it commands nothing, and the drivers hold the followers. Only a person sets them in motion
+    again: after a pause, a lost arm, a jump or an emergency stop the followers are aligned anew.
+
+    Parameters:
+        gravity_compensation: service name below a leader's namespace (SetBool) that is told when leaders are in use,
+            such as the vendor's gravity_compensation_enable; empty: leaders are balanced by springs.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("teleop", **options)
+        self.settings = declare_settings(self)
+        gravity = self.declare(
+            "gravity_compensation", "", "SetBool service below a leader's namespace, told when leaders are in use."
+        )
+        self._lock = threading.Lock()
+        self._teleoperation = Teleoperation(self.settings)
+        self._seen: dict[str, Seen] = {}
+        self._active = self._compensating = False
+        self._told, self._ticks = "", 0
+        self._gravity: list[Client] = [
+            self.create_client(SetBool, f"/{leader}/{gravity}") for leader in self.settings.leaders if gravity
+        ]
+        self._open_interfaces()
+
+    # Lifecycle ------------------------------------------------------------------------------------------------------
+
+    def activate(self) -> None:
+        with self._lock:
+            stopped = self._teleoperation.stopped
+            self._teleoperation = Teleoperation(self.settings)
+            self._teleoperation.stop(stopped)
+            self._seen.clear()
+            self._active = True
+
+    def deactivate(self) -> None:
+        with self._lock:
+            self._active = False
+        self._compensate(False)
+
+    # Topics and services --------------------------------------------------------------------------------------------
+
+    def _on_state(self, arm: str, message: JointState) -> None:
+        positions = dict(zip(message.name, message.position, strict=False))
+        stamp = message.header.stamp.sec + message.header.stamp.nanosec * NANO
+        joints = np.array([positions.get(name, np.nan) for name in self.settings.joint_names])
+        with self._lock:
+            self._seen[arm] = Seen(joints, stamp)
+
+    def _on_stop(self, message: Bool) -> None:
+        with self._lock:
+            self._teleoperation.stop("the emergency stop is raised; release it first" if message.data else "")
+
+    def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            self._teleoperation.pause()
+        response.success, response.message = True, "paused, the followers hold"
+        return response
+
+    def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        with self._lock:
+            stopped = self._teleoperation.stopped
+            if not stopped:
+                self._teleoperation.resume()
+        response.success = not stopped
+        response.message = stopped or "the followers align when everything is there"
+        return response
+
+    # Work -----------------------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = self.get_clock().now()
+        with self._lock:
+            commands = self._teleoperation.tick(now.nanoseconds * NANO, self._seen) if self._active else {}
+            phase, reason = self._teleoperation.phase, self._teleoperation.reason
+            self._ticks += bool(commands)
+        for follower, positions in commands.items():
+            message = JointState(name=list(self.settings.joint_names), position=positions.tolist())
+            message.header.stamp = now.to_msg()
+            self._commands[follower].publish(message)
+        if self._active:
+            self._tell(phase, reason)
+            self._compensate(phase in (Phase.ALIGNING, Phase.FOLLOWING))
+
+    def _tell(self, phase: Phase, reason: str) -> None:
+        words = f"{phase.value}: {reason}" if reason else phase.value
+        if words.split(" rad")[0] != self._told.split(" rad")[0]:
+            self._told = words
+            self._state.publish(String(data=words))
+            self.get_logger().info(words)
+
+    def _compensate(self, wanted: bool) -> None:
+        if wanted != self._compensating:
+            self._compensating = wanted
+            for client in self._gravity:
+                if client.service_is_ready():
+                    client.call_async(SetBool.Request(data=wanted))
+                else:
+                    self.get_logger().warning(f"{client.srv_name}: nobody serves it; the leaders are not balanced.")
+
+    def _report(self) -> None:
+        with self._lock:
+            now = self.get_clock().now().nanoseconds * NANO
+            ages = {name: now - seen.time for name, seen in self._seen.items()}
+            phase, reason, ticks = self._teleoperation.phase, self._teleoperation.reason, self._ticks
+            self._ticks = 0
+        well = phase in (Phase.ALIGNING, Phase.FOLLOWING)
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK if well else DiagnosticStatus.WARN,
+            name="teleop",
+            message=reason or phase.value,
+            values=[KeyValue(key="mode", value=phase.value), KeyValue(key="commands per second", value=str(ticks))],
+        )
+        status.values += [KeyValue(key=f"{name} age [s]", value=f"{age:.3f}") for name, age in ages.items()]
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def _open_interfaces(self) -> None:
+        settings, group = self.settings, MutuallyExclusiveCallbackGroup()
+        self._commands = {
+            follower: self.create_publisher(JointState, f"/{follower}/joint_commands", COMMANDS)
+            for follower in settings.followers
+        }
+        self._state = self.create_publisher(String, "/teleop/state", LATCHED)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        for arm in (*settings.leaders, *settings.followers):
+            topic = f"/{arm}/joint_states"
+            self.create_subscription(JointState, topic, partial(self._on_state, arm), SENSOR, callback_group=group)
+        self.create_subscription(Bool, "/emergency_stop", self._on_stop, LATCHED, callback_group=group)
+        self.create_service(Trigger, "~/pause", self._pause)
+        self.create_service(Trigger, "~/resume", self._resume)
+        self.create_timer(settings.period, self._tick, callback_group=MutuallyExclusiveCallbackGroup())
+        self.create_timer(1.0, self._report, callback_group=group, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+
+def main() -> int:
+    """Run the node."""
+    return run(TeleopNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
