@@ -17,8 +17,9 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 
+from cosmos_policy_core.data.bags.direct import DirectWriter
 from cosmos_policy_core.data.bags.record import EpisodeRecord
 from cosmos_policy_core.data.bags.staging import METADATA, ROOT, Staging, remedy
 from cosmos_policy_core.data.bags.types import Topic
@@ -43,7 +44,7 @@ class BagWriter:
         self._staging = Staging(folder, record)
         self.path = self._staging.path
         self.counts = {topic.name: 0 for topic in topics}
-        self._writer = Writer(self.path, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer = DirectWriter(self.path, version=9, storage_plugin=StoragePlugin.MCAP)
         try:
             self._writer.open()
             self._connections = {topic.name: self._connect(topic) for topic in topics}
