@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from rclpy.client import Client
@@ -67,11 +68,17 @@ def _is_back(session: Session, client: Client) -> bool:
     return False
 
 
+@lru_cache(maxsize=16)
+def _read(contract: str, source: str) -> Embodiment:
+    """Read a contract once, not once per plan."""
+    return Embodiment.from_yaml(contract, source)
+
+
 def _foreign(session: Session, client: Client, greeting: Any) -> str:
     """Say how a server's contract differs from ours in what numbers mean, or return an empty string."""
     name = f"{client.srv_name}: "
     try:
-        theirs = Embodiment.from_yaml(greeting.contract, client.srv_name.rsplit("/", 1)[0])
+        theirs = _read(greeting.contract, client.srv_name.rsplit("/", 1)[0])
     except ContractError:
         return f"{name}it does not say which contract it serves. Run matching versions."
     differences = session.links.contract.differences(theirs)

@@ -116,6 +116,7 @@ class Execution:
         if sending is None:
             return True
         if not await self._links.pulse.until(sending.done, HALT_TIMEOUT):
+            await self._cancel(self._replaced)
             return False
         if sending.result().accepted:
             self._running = self._follow(sending.result(), 0.0)
