@@ -131,6 +131,10 @@ class Arm:
         """Return by ID which motors hold."""
         return {ident: bool(value) for ident, value in self.bus.read_all("torque_enable").items()}
 
+    def stopped_by_watchdog(self) -> tuple[int, ...]:
+        """Return which motors stopped by themselves when nobody talked to them; they follow no goal until resumed."""
+        return tuple(ident for ident, value in self.bus.read_all("bus_watchdog").items() if value < 0)
+
     def reboot(self, idents: Sequence[int]) -> None:
         """Restart motors and hold the arm again, where it is. The others hold meanwhile.
 

@@ -25,15 +25,17 @@ class Counts:
 
     Args:
         held: how often the commands fell silent.
+        watchdog_stops: how often the motors stopped by themselves.
     """
 
     bus: BusCounts
     held: int = 0
+    watchdog_stops: int = 0
 
     @classmethod
     def of(cls, loop: ArmLoop) -> Counts:
         """Take the counts of a loop, now."""
-        return cls(replace(loop.arm.bus.counts), loop.setpoints.held)
+        return cls(replace(loop.arm.bus.counts), loop.setpoints.held, loop.timing.watchdog_stops)
 
 
 def report(loop: ArmLoop, before: Counts) -> list[DiagnosticStatus]:
@@ -41,7 +43,7 @@ def report(loop: ArmLoop, before: Counts) -> list[DiagnosticStatus]:
 
     Takes no lock: the loop must not wait for statistics.
     """
-    return [_bus(loop, before.bus), _motors(loop), _commands(loop, before.held)]
+    return [_bus(loop, before), _motors(loop), _commands(loop, before.held)]
 
 
 def inactive(arm: str, text: str) -> list[DiagnosticStatus]:
@@ -49,13 +51,18 @@ def inactive(arm: str, text: str) -> list[DiagnosticStatus]:
     return [_status(arm, "bus", OK, text, {})]
 
 
-def _bus(loop: ArmLoop, before: BusCounts) -> DiagnosticStatus:
+def _bus(loop: ArmLoop, before: Counts) -> DiagnosticStatus:
     counts, timing = loop.arm.bus.counts, loop.timing
-    retries, total = counts.retries - before.retries, counts.total - before.total
+    retries, total = counts.retries - before.bus.retries, counts.total - before.bus.total
     share = retries / total if total else 0.0
     level, message = OK, "running"
     if share > BAD_SHARE:
         level, message = WARN, f"{100 * share:.1f} % of the instructions needed a second try. Check cables and latency"
+    if timing.watchdog_stops > before.watchdog_stops:
+        level, message = (
+            WARN,
+            "the driver was kept from the bus and the motors stopped by themselves; it has them again",
+        )
     if loop.stale:
         level, message = STALE, loop.setpoints.stops.get("bus", "silent")
     values = {
@@ -67,6 +74,7 @@ def _bus(loop: ArmLoop, before: BusCounts) -> DiagnosticStatus:
         "fast_sync_read": str(loop.arm.bus.fast).lower(),
         "stale": str(loop.stale).lower(),
         "overruns": str(timing.overruns),
+        "watchdog_stops": str(timing.watchdog_stops),
     }
     values |= {name: f"{value:.2f}" for name, value in timing.summary().items()}
     return _status(loop.arm.settings.arm, "bus", level, message, values)

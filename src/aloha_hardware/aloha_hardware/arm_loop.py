@@ -43,6 +43,7 @@ class Timing:
     work: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     overruns: int = 0
     incomplete: int = 0
+    watchdog_stops: int = 0
 
     def summary(self) -> dict[str, float]:
         """Return median, 99th percentile and maximum of period error and work per cycle [ms]."""
@@ -83,6 +84,7 @@ class ArmLoop:
         self._heard_at = time.monotonic()
         self._retry_at = 0.0
         self._cycles = 0
+        self._kept_away = False  # from the bus, for so long that the motors may have stopped by themselves
         self._missed: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name=f"{arm.settings.arm} bus", daemon=True)
 
@@ -118,6 +120,7 @@ class ArmLoop:
         while not self._ended.is_set():
             began = time.monotonic()
             self.timing.errors.append(abs(began - last - self._period) if began > last else 0.0)
+            self._kept_away |= 0.0 < self.arm.settings.watchdog / 2 < began - last
             last = began
             try:
                 self._serve_requests()
@@ -209,8 +212,24 @@ class ArmLoop:
             self._heard_at = reading.stamp
             self._lift(BUS)
 
+    def _wake(self) -> None:
+        """Take motors back that their own watchdog stopped: they would follow no goal any more, and not say so."""
+        try:
+            if self.arm.stopped_by_watchdog():
+                self.timing.watchdog_stops += 1
+                self.arm.resume()
+                with self.lock:
+                    self.setpoints.hold(self.setpoints.measured)
+        except BusError:
+            return  # next time
+        except MotorError as error:
+            self._raise(MOTORS, str(error))
+        self._kept_away = False
+
     def _look_after(self) -> None:
         self._cycles += 1
+        if self.arm.settings.torque and (self._kept_away or self._cycles % HEALTH_EVERY == 0):
+            self._wake()
         if self.arm.bus.alerts or self._cycles % EXAMINE_EVERY == 0:
             errors, silent = self.arm.examine()
             self._missed = {ident: self._missed.get(ident, 0) + 1 for ident in silent}

@@ -48,6 +48,14 @@ def test_instructions_that_need_a_second_try_are_a_warning(loop: ArmLoop) -> Non
     assert (level, text[:6]) == (arm_diagnostics.WARN, "2.5 % ")
 
 
+def test_motors_that_stopped_by_themselves_are_a_warning_once(loop: ArmLoop) -> None:
+    before = arm_diagnostics.Counts.of(loop)
+    loop.timing.watchdog_stops += 1
+    level, text = said(loop, before)["bus"]
+    assert (level, text[:24]) == (arm_diagnostics.WARN, "the driver was kept from")
+    assert said(loop, arm_diagnostics.Counts.of(loop))["bus"][0] == arm_diagnostics.OK
+
+
 def test_a_silent_bus_is_stale_and_says_who_is_silent(loop: ArmLoop) -> None:
     loop.stale = True
     loop.setpoints.stop("bus", "bus silent: motor 4 (elbow) silent")

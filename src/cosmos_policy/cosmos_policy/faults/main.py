@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import signal
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from cosmos_policy.errors import NodeError
 from cosmos_policy.faults import arm_cases, lifecycle_cases, table, task_cases
 from cosmos_policy.faults.outcome import Outcome
+from cosmos_policy.faults.processes import raise_priority
 from cosmos_policy.faults.rig import AS_SHIPPED, RELAXED, Pace, Rig
 
 Run = Callable[[Rig], Outcome]
@@ -54,7 +56,7 @@ def lifecycle(rounds: int) -> dict[str, Run]:
     return cases | {"up_and_down": partial(lifecycle_cases.up_and_down, rounds=rounds)}
 
 
-def groups(rounds: int = ROUNDS) -> list[tuple[dict[str, Run], Callable[[Pace], Rig]]]:
+def groups(rounds: int = ROUNDS) -> list[tuple[dict[str, Run], Callable[..., Rig]]]:
     """Return all cases, with the graph each group needs."""
     return [
         (arms(), Rig),
@@ -64,14 +66,18 @@ def groups(rounds: int = ROUNDS) -> list[tuple[dict[str, Run], Callable[[Pace], 
     ]
 
 
-def run(names: Sequence[str], pace: Pace, rounds: int = ROUNDS) -> Iterator[tuple[str, Outcome]]:
+def run(
+    names: Sequence[str], pace: Pace, rounds: int = ROUNDS, realtime_priority: int = 0
+) -> Iterator[tuple[str, Outcome]]:
     """Run cases, all of them where none is named, one graph per group."""
     for cases, rig_of in groups(rounds):
         chosen = {name: case for name, case in cases.items() if not names or name in names}
         if not chosen:
             continue
-        with rig_of(pace) as rig:
+        with rig_of(pace, realtime_priority=realtime_priority) as rig:
             rig.wait_until_ready()
+            if realtime_priority:  # who breaks things must not come late either
+                raise_priority(os.getpid(), realtime_priority)
             for name, case in chosen.items():
                 yield name, attempt(name, case, rig)
 
@@ -94,7 +100,7 @@ def main(words: Sequence[str] | None = None) -> int:
     pace = RELAXED if options.relaxed else AS_SHIPPED
     outcomes: dict[str, Outcome] = {}
     try:
-        for name, outcome in run(options.case, pace, options.rounds):
+        for name, outcome in run(options.case, pace, options.rounds, options.realtime_priority):
             outcomes[name] = outcome
             verdict = "well" if outcome.well else f"NOT WELL: {outcome.problem}"
             print(f"{name}: {verdict}", file=sys.stderr, flush=True)
@@ -121,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into this page, between its markers")
     parser.add_argument("--relaxed", action="store_true", help="longer time-outs, for a machine that is busy")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of bring-up and tear-down (default: {ROUNDS})")
+    parser.add_argument("--realtime-priority", type=int, default=0, metavar="N", help="of the arms' side of the graph")
     parser.add_argument("--json", action="store_true", help="print a JSON object as the last line")
     return parser
 

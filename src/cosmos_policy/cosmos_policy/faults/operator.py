@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from cosmos_policy_msgs.msg import ActionChunk
 from cosmos_policy_msgs.srv import ProposeChunks
 
 ANSWER = 20.0  # [s]
+NEAR = 0.1  # [rad]
 SETTLING = 0.3  # [s] after a server appears until it knows us too
 
 
@@ -117,20 +119,32 @@ class Operator:
 
     def motion(self, distance: float) -> ActionChunk:
         """Make a smooth chunk: every waist and wrist_rotate turns by a distance [rad]."""
-        horizon = self.contract.chunk_horizon
         pose = self.pose()
+        return self._chunk(pose, {index: pose[index] + distance for index in self._turning()})
+
+    def towards(self, offset: float) -> ActionChunk:
+        """Make a smooth chunk: every waist and wrist_rotate goes to the start pose and an offset [rad]."""
+        return self._chunk(
+            self.pose(), {index: self.contract.start_action[index] + offset for index in self._turning()}
+        )
+
+    def is_at(self, offset: float) -> bool:
+        """Tell whether the joints are where :meth:`towards` sent them."""
+        pose = self.pose()
+        return all(abs(pose[index] - self.contract.start_action[index] - offset) < NEAR for index in self._turning())
+
+    def _turning(self) -> list[int]:
+        names = enumerate(self.contract.joint_names)
+        return [index for index, name in names if name.endswith(("/waist", "/wrist_rotate"))]
+
+    def _chunk(self, pose: NDArray[np.float64], targets: Mapping[int, float]) -> ActionChunk:
+        horizon = self.contract.chunk_horizon
         actions = np.tile(pose, (horizon, 1))
         progress = 0.5 - 0.5 * np.cos(np.pi * np.arange(1, horizon + 1) / horizon)
-        for index, name in enumerate(self.contract.joint_names):
-            if name.endswith(("/waist", "/wrist_rotate")):
-                actions[:, index] += distance * progress
+        for index, target in targets.items():
+            actions[:, index] += (target - pose[index]) * progress
         now = self.node.get_clock().now().to_msg()
         return chunk_message(actions, self.contract, observation_stamp=now, stamp=now)
-
-    def back(self) -> ActionChunk:
-        """Make a motion towards the start pose's waist."""
-        waist = self.contract.joint_names.index(f"{self.contract.arms[0].name}/waist")
-        return self.motion(float(self.contract.start_action[waist] - self.pose()[waist]))
 
     def execute(
         self, chunk: ActionChunk, policy: int = ExecuteChunk.Goal.REPLACE_NOW, patience: float = ANSWER

@@ -27,6 +27,7 @@ EXECUTOR, PLANNER, POLICY = "chunk_executor", "planner", "policy"
 CONTRACT, CONTRACT_FILE = "aloha_sim", "contract.yaml"
 SIZE = 64  # [px] of the pictures, which nobody looks at
 TRIES = 8
+LITTLE = 0.15  # [rad]
 PICTURES = 30
 HOLDS = "ready, the arm holds"  # a driver, once it is active
 
@@ -63,20 +64,33 @@ class Rig:
         pace: how much patience it has.
         tasks: also start cameras, planner and policy.
         simulated_time: let the graph follow the operator's clock.
+        realtime_priority: of executor, drivers and, one more, the emulated motors; 0: none.
     """
 
-    def __init__(self, pace: Pace = AS_SHIPPED, *, tasks: bool = False, simulated_time: bool = False) -> None:
+    def __init__(
+        self,
+        pace: Pace = AS_SHIPPED,
+        *,
+        tasks: bool = False,
+        simulated_time: bool = False,
+        realtime_priority: int = 0,
+    ) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="cosmos_policy_faults_"))
         self.grace = pace.grace
         self.contract = self._write_contract(pace)
         self._clock = {"use_sim_time": True} if simulated_time else {}
         self._drivers: dict[str, Any] = dict(pace.drivers) | self._clock
         given = {"robot": "emulated", "planner": "direct", "embodiment": str(self.folder / CONTRACT_FILE)}
+        given["realtime_priority"] = str(realtime_priority)
         nodes = {node.label: node for node in BRINGUP.nodes(given)}
         self.parts = {label: Part.of(self._adapt(node), self.folder) for label, node in nodes.items() if _basic(label)}
+        for arm in (LEFT, RIGHT) if realtime_priority else ():
+            until(partial(said, self.motors(arm), "arm on", 0), f"{arm}'s motors")
+            self.motors(arm).raise_priority(realtime_priority + 1)
         if tasks:
             self.parts |= self._task_side(nodes)
         self.operator = Operator(self.contract, simulated_time)
+        self._offset = LITTLE
         self._closed = False
 
     def _write_contract(self, pace: Pace) -> Embodiment:
@@ -143,17 +157,20 @@ class Rig:
         self.moves()
 
     def moves(self) -> None:
-        """Have the arms do a little; raises NoAnswer where they do not.
+        """Have both arms do a little and look whether they did; raises NoAnswer where they do not.
 
         Tried again: a server that was just started answers nobody at first, and lifted faults are on their way.
         """
         for attempt in range(TRIES):
+            self._offset = -self._offset
             try:
-                reason, message = self.operator.execute(self.operator.back(), patience=3.0).result(10.0)
+                reason, message = self.operator.execute(self.operator.towards(self._offset), patience=3.0).result(10.0)
             except NoAnswer as error:
                 reason, message = "NO_ANSWER", str(error)
             if reason == "COMPLETED":
-                return
+                if self.operator.is_at(self._offset):
+                    return
+                message = "but they are elsewhere"
             time.sleep(0.3 * (attempt + 1))
         raise NoAnswer(f"the arms do not move: {reason}, {message}")
 
