@@ -51,6 +51,7 @@ class LiveViewNode(ManagedNode):
         self._group = MutuallyExclusiveCallbackGroup()
         self._account = Account()
         self._contract: Embodiment | None = None
+        self._paths: GripperPaths | None = None
         self._newest: Newest | None = None
         self._seen: dict[str, NDArray[np.uint8]] = {}
         self._page: Any = None
@@ -60,21 +61,28 @@ class LiveViewNode(ManagedNode):
         self._ticker = self.create_timer(1.0 / self._rate, self._tick, callback_group=self._group, clock=steady)
 
     def configure(self) -> None:
-        """Open the page."""
+        """Read contract and description, and listen to cameras and arms."""
         check_reach(self._host, self._token)
         contract = Embodiment.load(self._embodiment)
-        robot = read_description(self._description)
+        self._paths = GripperPaths.of(contract, read_description(self._description), self._tip)
         if self._newest is None:
             topics: dict[str, type] = {camera.topic: Image for camera in contract.cameras}
             topics |= {arm.state_topic: JointState for arm in contract.arms}
             self._newest = Newest(self, topics, self._group)
         self._contract = contract
-        self._page = self._open(contract, GripperPaths.of(contract, robot, self._tip))
+
+    def activate(self) -> None:
+        """Open the page."""
+        assert self._contract is not None
+        assert self._paths is not None
+        self._page = self._open(self._contract, self._paths)
+        if self._account.plan is not None:
+            self._show_plan(self._account.plan)
         secret = "/?token=..." if self._token else ""
         self.get_logger().info(f"the live view is at http://{self._host}:{self._port}{secret}")
 
-    def cleanup(self) -> None:
-        """Close the page."""
+    def deactivate(self) -> None:
+        """Close the page: nobody presses buttons of a view that is not active."""
         if self._page is not None:
             page, self._page = self._page, None
             page.close()
@@ -92,31 +100,33 @@ class LiveViewNode(ManagedNode):
             self._page.panel.tell(words)
 
     def _show_plan(self, plan: PlanRecord) -> None:
-        if self._page is None or self._contract is None:
+        page, contract = self._page, self._contract  # another thread may close the page meanwhile
+        if page is None or contract is None:
             return
-        self._page.show_plan(plan, self._account.timeline)
+        page.show_plan(plan, self._account.timeline)
         if plan.imagined:
             title = f"plan {plan.index}, value {plan.value:.3f}"
-            self._page.panel.show_imagined(mosaic(self._contract.camera_names, self._seen, plan.imagined, title))
+            page.panel.show_imagined(mosaic(contract.camera_names, self._seen, plan.imagined, title))
 
     def _tick(self) -> None:
         self._listener.ask_again()
-        if self._page is None or not self._page.is_looked_at or self._contract is None or self._newest is None:
+        page, contract, newest = self._page, self._contract, self._newest
+        if page is None or contract is None or newest is None or not page.is_looked_at:
             return
-        self._page.panel.show_state(self._account)
+        page.panel.show_state(self._account)
         positions: dict[str, float] = {}
-        for arm in self._contract.arms:
-            state = self._newest.take(arm.state_topic)
+        for arm in contract.arms:
+            state = newest.take(arm.state_topic)
             if state is not None:
                 pairs = zip(state.name, state.position, strict=False)
                 positions |= {f"{arm.name}/{name}": position for name, position in pairs}
         if np.isfinite(list(positions.values())).all():
-            self._page.scene.show_joints(positions)
-        for camera in self._contract.cameras:
-            image = self._newest.take(camera.topic)
+            page.scene.show_joints(positions)
+        for camera in contract.cameras:
+            image = newest.take(camera.topic)
             if image is not None and image_problem(image, image.width, image.height, camera.encoding) is None:
                 self._seen[camera.name] = image_array(image)
-                self._page.panel.show_camera(camera.name, _small(self._seen[camera.name]))
+                page.panel.show_camera(camera.name, _small(self._seen[camera.name]))
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
