@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import os
 import signal
 import subprocess
 import sys
@@ -69,6 +71,19 @@ def words(given: Options) -> list[str]:
     return [given.config, *flags, "--set", *given.set, "--threads", "1"]
 
 
+def run_to_the_end(command: list[str]) -> tuple[int, str]:
+    """Run a command and give its status and all it printed; whatever it started is gone afterwards."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    try:
+        printed, _ = process.communicate(timeout=170)
+        return process.returncode, printed
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def curves(run: Path) -> dict[tuple[int, str], float]:
     with (run / "curves.csv").open() as file:
         rows = [(int(step), name, float(value)) for step, name, value in csv.reader(file)]
@@ -97,9 +112,9 @@ def test_a_run_becomes_a_checkpoint_that_remembers_what_its_value_sees(alone: Pa
 def test_two_processes_repeat_the_run_of_one(workplace: Path, alone: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = [*launcher, "-m", "cosmos_policy_core.training", *words(options(workplace, workplace / "two"))]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "processes: 2 on cpu; batches of 8, each process 1 x 4; episodes left out: 0" in done.stdout
+    status, printed = run_to_the_end(command)
+    assert status == 0, printed
+    assert "processes: 2 on cpu; batches of 8, each process 1 x 4; episodes left out: 0" in printed
     ours, theirs = curves(alone), curves(workplace / "two")
     assert ours.keys() == theirs.keys()
     for key, value in ours.items():
@@ -112,8 +127,8 @@ def test_two_processes_repeat_the_run_of_one(workplace: Path, alone: Path) -> No
 def test_a_killed_run_goes_on_with_the_same_curve(workplace: Path, alone: Path) -> None:
     given = options(workplace, workplace / "killed", "saving.every=1")
     command = [sys.executable, killed_training.__file__, "3", *words(given)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    status, printed = run_to_the_end(command)
+    assert status == -signal.SIGKILL, printed
     left = sorted(path.name for path in (workplace / "killed" / "state").iterdir())
     assert left == [".step_00000003.partial", "step_00000001", "step_00000002"]
     main(given)

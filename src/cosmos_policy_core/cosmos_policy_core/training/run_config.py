@@ -100,7 +100,10 @@ class ComputeConfig(_Strict):
 
 
 class SavingConfig(_Strict):
-    """Steps between two resumable states, how many of them stay, and steps between two exported checkpoints."""
+    """Steps between two resumable states, how many of them stay, and steps between two exported checkpoints.
+
+    With `every` a multiple of `logging.every`, a resumed run writes the very rows of an uninterrupted one.
+    """
 
     every: int = Field(1000, gt=0)
     keep: int = Field(3, gt=0)

@@ -6,6 +6,7 @@ many, and after it was killed.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,63 +73,37 @@ class SpreadTrainer:
             CheckpointError: the start weights turn out to be none, or a state does not belong to this run.
             ModelError: the loss is not finite any more.
         """
-        config, group = self.config, self.group
+        config = self.config
         self.step = sharded.resume(self.out, self.network, self.adam, self._record())
         if self.step:
             self._say(f"resuming at step {self.step} of {config.steps}")
-        logs = open_logs(config.logging.to, self.out, self.step) if group.leads else []
+        logs = open_logs(config.logging.to, self.out, self.step) if self.group.leads else []
         samples = self._samples(self._sampler(), self.assembled.training, range(self.step, config.steps))
-        began, began_at = time.monotonic(), self.step
+        clock = _Clock(self.step)
         while self.step < config.steps:
             self.advance(samples)
-            last = self.step == config.steps
-            row: dict[str, float] = {}
-            if self.step % config.logging.every == 0 or last or self.step == 1:
-                row = self._numbers()
-                row["seconds_per_step"] = (time.monotonic() - began) / (self.step - began_at)
-                self._say(
-                    f"step {self.step}/{config.steps}  loss {row['loss']:.4f}  "
-                    f"action L1 {row.get('demo_sample_action_l1_loss', float('nan')):.4f}  "
-                    f"{row['seconds_per_step']:.2f} s/step"
-                )
-                began, began_at = time.monotonic(), self.step
-            if self.step % config.validation.every == 0 or last:
+            row = self._numbers(clock) if self._due(config.logging.every) or self.step == 1 else {}
+            if self._due(config.validation.every):
                 row |= self.validate()
             for log in logs:
                 log.write(self.step, row)
-            if self.step % config.saving.every == 0 or last:
-                sharded.save(self.out, self.step, self.network, self.adam, self._record(), config.saving.keep, group)
-            if config.saving.export_every and self.step % config.saving.export_every == 0 and not last:
-                self.export(self.out / "exports" / f"step_{self.step:08d}")
+            self._keep()
         for log in logs:
             log.close()
         self.export(self.out)
 
     def advance(self, samples: Iterator[Samples]) -> None:
         """Make one optimiser step from the next parts of the stream."""
-        config, layout = self.config, self.policy.config.layout
-        kinds = torch.from_numpy(self._rows.rows(self.step, config.batch.size)[:, 0].copy())
-        whole = divisor(kinds, layout, config.objective, self.policy.config.latent_shape[0])
+        config = self.config
+        whole = self._divisor(self._rows, self.step, config.batch.size)
         rate = config.optimiser.learning_rate * learning_rate_factor(self.step, self.cycles)
         for settings in self.adam.param_groups:
             settings["lr"] = rate
-        check = self.step == 0 and config.start.weights == "checkpoint"
-        totals = torch.zeros(2, device=self.group.device)  # of the network and of a silent one
+        totals = torch.zeros(2, device=self.group.device)  # losses of the network and of a silent one
         for part in range(self.accumulation):
             synchronise(self.network, part == self.accumulation - 1)
-            given = next(samples)
-            batch, sigma, noise = self._batch(given)
-            parameters = (batch, sigma, noise, layout, config.objective, self.policy.config.prediction, whole)
-            loss = compute_loss(self.network, *parameters)
-            # Gradients are averaged over processes, and the loss is a share of the sum over all of them.
-            (loss.total * self.group.size).backward()
-            if check:
-                totals += torch.stack([loss.total.detach(), silent_loss(*parameters)])
-            self._tally.add(measure(loss, batch.kind, self.roles))
-            self._tally.add_part("loss", loss.total)
-            self._tally.add_part("replaced_samples", len(given.broken))
-            self._name(given.broken)
-        if check:
+            totals += self._backward(next(samples), whole)
+        if self.step == 0 and config.start.weights == "checkpoint":
             self._check_start(totals)
         norm = self._clip()
         self.adam.step()
@@ -137,25 +112,37 @@ class SpreadTrainer:
         self._tally.add({"learning_rate": torch.tensor([rate, 1.0])})
         self.step += 1
 
+    def _backward(self, samples: Samples, whole: float) -> torch.Tensor:
+        """Add a part's share to the gradients; returns its loss and, in the first step, a silent network's."""
+        batch, sigma, noise = self._batch(samples)
+        config = self.policy.config
+        parameters = (batch, sigma, noise, config.layout, self.config.objective, config.prediction, whole)
+        loss = compute_loss(self.network, *parameters)
+        # Gradients are averaged over processes, and the loss is a share of the sum over all of them.
+        (loss.total * self.group.size).backward()
+        self._tally.add(measure(loss, batch.kind, self.roles))
+        self._tally.add_part("loss", loss.total)
+        self._tally.add_part("replaced_samples", len(samples.broken))
+        self._name(samples.broken)
+        silent = silent_loss(*parameters) if self.step == 0 else torch.zeros_like(loss.total)
+        return torch.stack([loss.total.detach(), silent.detach()])
+
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Measure loss and modalities on held-out episodes, always the same samples under the same noise."""
         held_out = self.assembled.held_out
         if held_out is None:
             return {}
-        config, layout = self.config, self.policy.config.layout
-        size = config.batch.per_process * self.group.size
-        steps = range(config.validation.batches)
-        mix = config.sampling.mix
-        rows = StratifiedSampler(held_out.pools, mix, config.seed)
-        samples = self._samples(StratifiedSampler(held_out.pools, mix, config.seed), held_out, steps, size)
+        config = self.policy.config
+        size = self.config.batch.per_process * self.group.size
+        steps = range(self.config.validation.batches)
+        sampler = StratifiedSampler(held_out.pools, self.config.sampling.mix, self.config.seed)
         tally = Tally(self.group, 1)
-        for step in steps:
-            batch, sigma, noise = self._batch(next(samples))
-            kinds = torch.from_numpy(rows.rows(step, size)[:, 0].copy())
-            whole = divisor(kinds, layout, config.objective, self.policy.config.latent_shape[0])
-            prediction = self.policy.config.prediction
-            loss = compute_loss(self.network, batch, sigma, noise, layout, config.objective, prediction, whole)
+        for step, samples in zip(steps, self._samples(sampler, held_out, steps, size), strict=True):
+            whole = self._divisor(sampler, step, size)
+            batch, sigma, noise = self._batch(samples)
+            objective, prediction = self.config.objective, config.prediction
+            loss = compute_loss(self.network, batch, sigma, noise, config.layout, objective, prediction, whole)
             tally.add(measure(loss, batch.kind, self.roles))
             tally.add_part("loss", loss.total)
         gather_no_more(self.network)
@@ -175,6 +162,12 @@ class SpreadTrainer:
         sampling = self.config.sampling
         every = self.policy.contract.executed_steps
         return make_sampler(sampling.policy, self.assembled.training.pools, sampling.mix, self.config.seed, every)
+
+    def _divisor(self, sampler: Sampler, step: int, size: int) -> float:
+        """What the losses of a step's parts are divided by; every process knows the kinds of the whole batch."""
+        kinds = torch.from_numpy(sampler.rows(step, size)[:, 0].copy())
+        config = self.policy.config
+        return divisor(kinds, config.layout, self.config.objective, config.latent_shape[0])
 
     def _samples(
         self, sampler: Sampler, data: EpisodeDataset, steps: range, size: int | None = None
@@ -239,13 +232,30 @@ class SpreadTrainer:
                 "--set start.weights=fresh."
             )
 
-    def _numbers(self) -> dict[str, float]:
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.config.steps
+
+    def _keep(self) -> None:
+        """Write the state, and a checkpoint on the way, if it is time."""
+        saving = self.config.saving
+        if self._due(saving.every):
+            sharded.save(self.out, self.step, self.network, self.adam, self._record(), saving.keep, self.group)
+        if saving.export_every and self.step % saving.export_every == 0 and self.step < self.config.steps:
+            self.export(self.out / "exports" / f"step_{self.step:08d}")
+
+    def _numbers(self, clock: _Clock) -> dict[str, float]:
+        """Take the means since the last time, and say the most important ones."""
         row = self._tally.take()
-        if not abs(row["loss"]) < float("inf"):
+        if not math.isfinite(row["loss"]):
             raise ModelError(
                 f"step {self.step}: the loss is {row['loss']}. Lower the learning rate, or look for outliers with "
                 "`cosmos-policy statistics`; earlier states are in the run's folder."
             )
+        row["seconds_per_step"] = clock.lap(self.step)
+        self._say(
+            f"step {self.step}/{self.config.steps}  loss {row['loss']:.4f}  "
+            f"action L1 {row.get('demo_sample_action_l1_loss', math.nan):.4f}  {row['seconds_per_step']:.2f} s/step"
+        )
         return row
 
     def _record(self) -> dict[str, Any]:
@@ -268,3 +278,16 @@ class SpreadTrainer:
     def _say(self, sentence: str) -> None:
         if self.group.leads:
             print(sentence, flush=True)
+
+
+class _Clock:
+    """Seconds per step since the last look."""
+
+    def __init__(self, step: int) -> None:
+        self._time, self._step = time.monotonic(), step
+
+    def lap(self, step: int) -> float:
+        now = time.monotonic()
+        seconds = (now - self._time) / (step - self._step)
+        self._time, self._step = now, step
+        return seconds
