@@ -31,7 +31,7 @@ from cosmos_policy.recorder.topics import EVENTS_TOPIC, SUCCESS_TOPIC, bag_topic
 from cosmos_policy.running import run
 from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
-from cosmos_policy_core.data.bags.staging import FolderLock, leftovers
+from cosmos_policy_core.data.bags.staging import FolderLock, leftovers, publish_closed
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CosmosPolicyError, RecordingError
 from cosmos_policy_msgs.msg import EpisodeEvent, PlanReport
@@ -103,6 +103,8 @@ class EpisodeRecorderNode(ManagedNode):
         if self._storage == "ros2" and not is_installed():
             raise RecordingError("ros2 bag with MCAP is not installed. Install rosbag2 or set storage to rosbags.")
         self._lock = FolderLock(self._folder)
+        for path in publish_closed(self._folder):
+            self.get_logger().info(f"{path}: an earlier recorder had no time to bring it to the disk; done now")
         for leftover in leftovers(self._folder):
             self.get_logger().warning(leftover.sentence)
         if self._intake is None:

@@ -22,7 +22,7 @@ from cosmos_policy.recorder.topics import Recorded, bag_topics, recorded_topics
 from cosmos_policy_core.data.bags.reading import Bag, read_counts, read_record
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
 from cosmos_policy_core.data.bags.recovery import recover
-from cosmos_policy_core.data.bags.staging import FOLDER, FolderLock, leftovers
+from cosmos_policy_core.data.bags.staging import FOLDER, FolderLock, leftovers, publish_closed
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import RecordingError
 
@@ -104,6 +104,19 @@ def test_a_recorder_that_is_killed_leaves_its_episode_to_be_named_and_recovered(
         assert bag.record.instruction == "fold the shirt"
         assert bag.record.outcome is None
         assert all(message.data == WORD for message in bag.messages([TOPIC]))
+
+
+def test_an_episode_that_was_closed_but_not_published_is_published_by_the_next_recorder(tmp_path) -> None:
+    disk = tape(tmp_path)
+    disk.put(TOPIC, 1, WORD)
+    bag = disk.finish(RECORD.labelled(Outcome(True, 1.0, "Ada")))
+    cut = DiskThread(tmp_path, EpisodeRecord("cut"), bag_topics(TOPICS), 10**9)
+    cut.put(TOPIC, 1, WORD)
+    bag.rename(tmp_path / FOLDER / "episode")  # as if the process had been killed a moment before
+    assert publish_closed(tmp_path) == [tmp_path / "episode"]
+    assert read_record(bag).outcome == Outcome(True, 1.0, "Ada")
+    assert [leftover.path.name for leftover in leftovers(tmp_path)] == ["cut"]
+    cut.discard()
 
 
 def test_two_recorders_do_not_share_a_folder(tmp_path) -> None:

@@ -15,10 +15,10 @@ from typing import Any, BinaryIO
 
 from rosbags.rosbag2.storage_mcap import decompress
 
+from cosmos_policy_core.data.bags.staging import MAGIC
 from cosmos_policy_core.data.bags.types import Topic
 from cosmos_policy_core.errors import EpisodeError
 
-MAGIC = b"\x89MCAP0\r\n"
 SCHEMA, CHANNEL, MESSAGE, CHUNK = 0x03, 0x04, 0x05, 0x06
 
 

@@ -23,6 +23,7 @@ from cosmos_policy_core.errors import EpisodeError, RecordingError
 FOLDER = ".recording"
 METADATA = "metadata.yaml"
 ROOT = "rosbag2_bagfile_information"
+MAGIC = b"\x89MCAP0\r\n"  # at both ends of a whole MCAP file
 
 
 class Staging:
@@ -43,6 +44,14 @@ class Staging:
             _write_and_sync(self._note, json.dumps(record.custom_data(), indent=1))
         except OSError as error:
             raise RecordingError(f"{folder}: cannot be recorded into ({error}). Free or choose another disk.") from None
+
+    @classmethod
+    def resume(cls, path: Path) -> Staging:
+        """Take up a staged episode where an earlier process left it."""
+        staging = cls.__new__(cls)
+        staging.path, staging.final = path, path.parent.parent / path.name
+        staging._note = path.with_name(f"{path.name}.json")
+        return staging
 
     def publish(self, record: EpisodeRecord) -> Path:
         """Give a closed bag its record and its final name, once all of it is on the disk.
@@ -86,6 +95,44 @@ class Leftover:
 def remedy(path: Path) -> str:
     """Name the commands for an unfinished recording."""
     return f"Save what is in it with `cosmos-policy recover {path}`, or delete the folder."
+
+
+def publish_closed(folder: Path) -> list[Path]:
+    """Give episodes their final name that were closed, but not yet brought to the disk, when their recorder was killed.
+
+    Ask only while nobody records into the folder.
+
+    Raises:
+        RecordingError: the disk refuses.
+    """
+    published = []
+    for path in sorted((folder / FOLDER).glob("*/")):
+        record = _closed(path)
+        if record is not None and not (folder / path.name).exists():
+            published.append(Staging.resume(path).publish(record))
+    return published
+
+
+def _closed(path: Path) -> EpisodeRecord | None:
+    """Read the record of a staged bag that has its metadata and whose files end as they should."""
+    files = list(path.glob("*.mcap"))
+    try:
+        content = yaml.safe_load((path / METADATA).read_text())[ROOT]
+        whole = bool(files) and all(_ends_whole(file) for file in files)
+        named = {file.name for file in files} == set(content["relative_file_paths"])
+        data = content.get("custom_data") or {}
+        found = EpisodeRecord.from_custom_data({key: str(value) for key, value in data.items()}, str(path))
+    except (OSError, yaml.YAMLError, KeyError, TypeError, EpisodeError):
+        return None
+    if not (whole and named):
+        return None
+    return found if found.episode_id else noted(path)
+
+
+def _ends_whole(file: Path) -> bool:
+    with file.open("rb") as opened:
+        opened.seek(-len(MAGIC), os.SEEK_END)
+        return opened.read() == MAGIC
 
 
 def leftovers(folder: Path) -> list[Leftover]:
