@@ -27,6 +27,7 @@ from aloha_hardware.bus import BusCounts
 from aloha_hardware.errors import HardwareError, MotionError
 from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.setpoints import Mode, Setpoints
+from aloha_hardware.vendor_arm import VendorArm
 
 SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 COMMANDS = QoSProfile(depth=1)
@@ -53,7 +54,7 @@ class ArmDriverNode(ManagedNode):
         super().__init__("arm_driver", **options)
         self.settings = declare_settings(self)
         self._lock = threading.Lock()
-        self._arm: Arm | None = None
+        self._arm: Arm | VendorArm | None = None
         self._loop: ArmLoop | None = None
         self._stopped = False
         self._partner_faults: dict[str, str] = {}
@@ -68,7 +69,8 @@ class ArmDriverNode(ManagedNode):
     # Lifecycle -----------------------------------------------------------------------------------------------------
 
     def configure(self) -> None:
-        self._arm = Arm(self.settings, self.get_logger().warning)
+        kind = VendorArm if self.settings.backend == "interbotix" else Arm
+        self._arm = kind(self.settings, self.get_logger().warning)
         self._arm.open()
 
     def activate(self) -> None:
@@ -109,7 +111,7 @@ class ArmDriverNode(ManagedNode):
         self._arm = None
 
     @property
-    def arm(self) -> Arm:
+    def arm(self) -> Arm | VendorArm:
         """The arm behind the bus; only after configure."""
         assert self._arm is not None
         return self._arm
@@ -117,7 +119,17 @@ class ArmDriverNode(ManagedNode):
     # From the loop's thread ----------------------------------------------------------------------------------------
 
     def on_reading(self, reading: Reading) -> None:
-        """Publish joint states: stamp after the read, fingers through the linkage. Then take the newest command."""
+        """Publish joint states: stamp after the read, fingers through the linkage. Then take the newest command.
+
+        The vendor's driver publishes them itself, on the same topic.
+        """
+        if self.settings.backend == "dynamixel":
+            self._publish(reading)
+        command = self._newest_command()
+        if command is not None:
+            self._on_command(command)
+
+    def _publish(self, reading: Reading) -> None:
         stamp = self.get_clock().now()
         linkage, angle = self.settings.linkage, reading.position[-1]
         finger, speed = linkage.finger(angle), linkage.slope(angle) * reading.velocity[-1]
@@ -126,10 +138,8 @@ class ArmDriverNode(ManagedNode):
         message.position = array("d", [*reading.position, finger, -finger])
         message.velocity = array("d", [*reading.velocity, speed, -speed])
         message.effort = array("d", [*reading.effort, 0.0, 0.0])
+        assert self._states is not None
         self._states.publish(message)
-        command = self._newest_command()
-        if command is not None:
-            self._on_command(command)
 
     def on_change(self) -> None:
         """Tell everyone what keeps this arm from moving."""
@@ -300,7 +310,8 @@ class ArmDriverNode(ManagedNode):
         settings, arm = self.settings, self.settings.arm
         moves = MutuallyExclusiveCallbackGroup()  # a move waits; a stop must not wait for it
         topics, swift = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
-        self._states = self.create_publisher(JointState, settings.state_topic or f"/{arm}/joint_states", STATES)
+        states = settings.state_topic or f"/{arm}/joint_states"
+        self._states = self.create_publisher(JointState, states, STATES) if settings.backend == "dynamixel" else None
         self._fault = self.create_publisher(String, f"/{arm}/fault", LATCHED)
         self._stale = self.create_publisher(Bool, f"/{arm}/stale", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)

@@ -15,6 +15,7 @@ from aloha_hardware.arm import Arm, Reading
 from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
 from aloha_hardware.realtime import raise_priority
 from aloha_hardware.setpoints import Setpoints
+from aloha_hardware.vendor_arm import VendorArm
 
 EXAMINE_EVERY = 10  # cycles
 HEALTH_EVERY = 100
@@ -72,7 +73,7 @@ class ArmLoop:
         lock: guards the setpoints, which callbacks touch too; held for microseconds.
     """
 
-    def __init__(self, arm: Arm, setpoints: Setpoints, lock: threading.Lock, listener: Listener) -> None:
+    def __init__(self, arm: Arm | VendorArm, setpoints: Setpoints, lock: threading.Lock, listener: Listener) -> None:
         self.arm, self.setpoints, self.lock = arm, setpoints, lock
         self.timing = Timing()
         self.stale = False

@@ -10,6 +10,7 @@ from aloha_hardware.managed_node import ManagedNode
 
 DESCRIPTIONS = {
     "arm": "name of the arm; topics left empty follow it",
+    "backend": "dynamixel (this driver owns the bus) or interbotix (the vendor's xs_sdk owns it)",
     "port": "serial port; empty: /dev/ttyDXL_<arm>",
     "baud": "rate of the bus [baud]",
     "kind": "chain of motors: follower or leader",

@@ -17,6 +17,7 @@ URDF_SPEED = math.pi  # [rad/s] of every revolute joint
 URDF_ROUNDING = 1e-4  # [rad]
 EFFORT_UNITS = ("newton_metre", "milliampere")
 READ_MODES = ("auto", "fast", "plain")
+BACKENDS = ("dynamixel", "interbotix")
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ArmSettings:
 
     Args:
         arm: name of the arm; topics left empty follow it.
+        backend: dynamixel owns the bus; interbotix goes through the vendor's driver, which owns it.
         kind: follower or leader: which chain of motors, which limits of the vendor's URDF.
         models: `ID=MODEL` where the kit carries another motor.
         lower, upper: position limits [rad]; the gripper's are its closed and open motor angles.
@@ -42,6 +44,7 @@ class ArmSettings:
     """
 
     arm: str = "follower_left"
+    backend: str = "dynamixel"
     port: str = ""
     baud: int = 1_000_000
     kind: str = "follower"
@@ -85,6 +88,7 @@ class ArmSettings:
         Raises:
             SettingsError: names the parameter and the remedy.
         """
+        self._choice("backend", self.backend, BACKENDS)
         self._choice("kind", self.kind, tuple(CHAINS))
         self._choice("effort_unit", self.effort_unit, EFFORT_UNITS)
         self._choice("read_mode", self.read_mode, READ_MODES)

@@ -1,0 +1,172 @@
+"""An arm that stays with the vendor's driver keeps every promise that does not need the bus.
+
+The vendor's packages are not in any package index; what stands in for them here has the calls of its
+InterbotixRobotXSCore and moves as told. It was not tried against a running xs_sdk.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run through `make test`")
+
+from arm_kit import START, wait  # noqa: E402
+from rclpy.executors import MultiThreadedExecutor  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import JointState  # noqa: E402
+from std_msgs.msg import Bool, String  # noqa: E402
+
+from aloha_hardware import vendor_arm  # noqa: E402
+from aloha_hardware.arm_driver_node import LATCHED, ArmDriverNode  # noqa: E402
+from aloha_hardware.arm_settings import FINGERS, JOINTS, ArmSettings  # noqa: E402
+from aloha_hardware.errors import SettingsError  # noqa: E402
+from aloha_hardware.managed_node import spin  # noqa: E402
+from aloha_hardware.vendor_arm import VendorArm  # noqa: E402
+
+
+class XsSdk:
+    """A vendor's driver that publishes a hundred times a second and does what it is told at once."""
+
+    def __init__(self) -> None:
+        self.pose = [*START.values(), 0.0]
+        self.calls: list[tuple[Any, ...]] = []
+        self.joint_states: JointState | None = None
+        self.names = [*JOINTS, *FINGERS]
+        self.alive = True
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._publish, daemon=True)
+        self._thread.start()
+
+    def robot_write_commands(self, group_name: str, commands: list[float]) -> None:
+        assert group_name == "arm" and len(commands) == 6
+        self.pose[:6] = commands
+
+    def robot_write_joint_command(self, joint_name: str, command: float) -> None:
+        assert joint_name == "gripper"
+        self.pose[6] = command
+
+    def robot_set_operating_modes(self, cmd_type: str, name: str, mode: str, **options: Any) -> None:
+        self.calls.append(("mode", cmd_type, name, mode))
+
+    def robot_torque_enable(self, cmd_type: str, name: str, enable: bool) -> None:
+        self.calls.append(("torque", cmd_type, name, enable))
+
+    def robot_reboot_motors(self, cmd_type: str, name: str, enable: bool, smart_reboot: bool = False) -> None:
+        self.calls.append(("reboot", cmd_type, name, smart_reboot))
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _publish(self) -> None:
+        while not self._ended.wait(0.01):
+            if self.alive:
+                position = [*self.pose, 0.03, -0.03]
+                self.joint_states = JointState(name=self.names, position=position, velocity=[0.0] * 9)
+
+
+class Operator(Node):
+    """Sends a pose fifty times a second and hears faults."""
+
+    def __init__(self) -> None:
+        super().__init__("operator")
+        self.pose: dict[str, float] = {}
+        self.fault = ""
+        self.create_subscription(String, "/follower_left/fault", self._hear, LATCHED)
+        self._commands = self.create_publisher(JointState, "/follower_left/joint_commands", 1)
+        self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self.create_timer(0.02, self._send)
+
+    def _hear(self, message: String) -> None:
+        self.fault = message.data
+
+    def _send(self) -> None:
+        if self.pose:
+            message = JointState(name=list(self.pose), position=list(self.pose.values()))
+            message.header.stamp = self.get_clock().now().to_msg()
+            self._commands.publish(message)
+
+
+@pytest.fixture
+def sdk(monkeypatch: pytest.MonkeyPatch) -> Iterator[XsSdk]:
+    sdk = XsSdk()
+    monkeypatch.setattr(vendor_arm, "make_core", lambda arm: sdk)
+    yield sdk
+    sdk.close()
+
+
+@pytest.fixture
+def operator(sdk: XsSdk) -> Iterator[Operator]:
+    rclpy.init()
+    settings = {"backend": "interbotix", "auto_start": False, "bus_timeout": 0.3}
+    node = ArmDriverNode(parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()])
+    operator = Operator()
+    executor, finished = MultiThreadedExecutor(num_threads=3), threading.Event()
+    executor.add_node(node)
+    executor.add_node(operator)
+    spinner = threading.Thread(target=spin, args=(executor, finished), daemon=True)
+    spinner.start()
+    assert node.start()
+    yield operator
+    node.stop()
+    finished.set()
+    spinner.join(timeout=2.0)
+    executor.shutdown(timeout_sec=1.0)
+    node.destroy_node()
+    operator.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_the_arm_is_held_in_the_vendors_modes_and_follows_commands(sdk: XsSdk, operator: Operator) -> None:
+    assert ("mode", "single", "gripper", "current_based_position") in sdk.calls
+    assert ("torque", "group", "arm", True) in sdk.calls
+    operator.pose = {**START, "waist": 0.2, "gripper": 1.0}
+    wait(lambda: abs(sdk.pose[0] - 0.2) < 1e-6 and abs(sdk.pose[6] - 1.0) < 1e-6, "the arm to follow")
+
+
+def test_joint_states_are_the_vendors_alone(operator: Operator) -> None:
+    assert operator.count_publishers("/follower_left/joint_states") == 0
+
+
+def test_an_emergency_stop_holds(sdk: XsSdk, operator: Operator) -> None:
+    operator.stop.publish(Bool(data=True))
+    time.sleep(0.3)
+    operator.pose = {**START, "waist": 0.2, "gripper": 0.0}
+    time.sleep(0.5)
+    assert sdk.pose[0] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_vendor_driver_that_falls_silent_is_a_fault_and_comes_back(sdk: XsSdk, operator: Operator) -> None:
+    sdk.alive = False
+    wait(lambda: "bus silent" in operator.fault, "the fault")
+    sdk.alive = True
+    wait(lambda: operator.fault == "", "the end of the fault")
+
+
+def test_the_pose_that_the_vendor_publishes_when_it_cannot_read_is_a_fault(sdk: XsSdk, operator: Operator) -> None:
+    sdk.pose = [-math.pi] * 7
+    wait(lambda: "could not read its motors" in operator.fault, "the fault")
+
+
+def test_other_joints_than_the_contracts_are_refused(sdk: XsSdk) -> None:
+    sdk.names = ["waist", *["other"] * 8]
+    sdk.joint_states = None
+    with pytest.raises(SettingsError, match="'shoulder' is missing"):
+        VendorArm(ArmSettings(backend="interbotix"), print).open()
+
+
+def test_missing_vendor_packages_are_named_with_what_to_install() -> None:
+    with pytest.raises(SettingsError, match=r"needs interbotix_xs_modules, which is not installed"):
+        VendorArm(ArmSettings(backend="interbotix"), print).open()
+
+
+def test_an_unknown_backend_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="dynamixel, interbotix"):
+        ArmSettings(backend="ros2_control")
