@@ -234,3 +234,15 @@ def test_an_emergency_stop_holds_the_arms_until_it_is_lowered(observer: Observer
 def test_rates_that_do_not_divide_the_clock_are_refused(observer: Observer) -> None:
     with pytest.raises(SimError, match="camera_rate: 30.0 Hz does not divide clock_rate"):
         CellNode(parameter_overrides=small(camera_rate=30.0))
+
+
+def test_the_task_and_the_domain_are_parameters(observer: Observer) -> None:
+    given = small(task="candies_in_bowl", object_x_range=[0.1, 0.15], camera_shift=0.01)
+    node = CellNode(parameter_overrides=given)
+    try:
+        settings = node.cell.settings
+        assert (settings.instruction, settings.camera_shift) == ("put candies in bowl", 0.01)
+        assert settings.region.y == node.cell.task.region.y, "what is not given is the task's own"
+        assert all(0.1 <= x <= 0.15 for x in node.cell.object_poses[:, 0])
+    finally:
+        node.destroy_node()
