@@ -214,3 +214,6 @@ def _print(report: dict[str, Any]) -> None:
         f"{writer['queue_peak_megabytes']} MB waited; {writer['seconds_to_finish']} s to finish; "
         f"{writer['processor_share']:.0%} of a processor."
     )
+    if writer["behind_schedule_s"] > 0.5:
+        late = f"This machine was too busy to send in time: the last message was {writer['behind_schedule_s']} s late."
+        console.print(late, style="yellow")
