@@ -58,6 +58,7 @@ def run(case: ArmCase, rig: Rig) -> Outcome:
     time.sleep(max(0.0, since + WATCHED - time.monotonic()))
     ended = time.monotonic()
     told = [text for text in (message, *_complaints(case, rig, since)) if text]
+    told.sort(key=lambda text: sum(word not in text for word in case.words))  # what explains it best comes first
     problem = _problem(case, reason, told)
     recovered, trouble = rig.recovers(case.mend_it)
     stops = rig.stops(since, ended, limp=case.limp)
@@ -90,8 +91,7 @@ def _complaints(case: ArmCase, rig: Rig, since: float) -> list[str]:
 
     with contextlib.suppress(NoAnswer):
         until(heard, "the diagnostics", 5.0)
-    said = operator.complaints(since)
-    return sorted(said, key=lambda text: not any(word in text for word in case.words))
+    return operator.complaints(since)
 
 
 def _problem(case: ArmCase, reason: str, told: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from cosmos_policy_core.embodiment import Embodiment
 
 LEFT, RIGHT = "follower_left", "follower_right"
 EXECUTOR, PLANNER, POLICY = "chunk_executor", "planner", "policy"
-CONTRACT, CONTRACT_FILE = "aloha_sim", "contract.yaml"
+CONTRACT, CONTRACT_FILE = "aloha", "contract.yaml"  # the real robot's rates and limits
 SIZE = 64  # [px] of the pictures, which nobody looks at
 TRIES = 8
 LITTLE = 0.15  # [rad]
@@ -38,21 +38,24 @@ class Pace:
 
     Args:
         drivers: parameters of the arms' drivers.
-        safety: changes of the contract's section.
+        contract: changes of the contract.
+        safety: changes of the contract's section of that name.
         grace: time after which arms that were to hold must not be sent anywhere [s].
     """
 
     drivers: Mapping[str, float]
+    contract: Mapping[str, float]
     safety: Mapping[str, float]
     grace: float
 
 
 # As shipped, but for the patience with the bus, which the emulator (Python beside the drivers) needs and motors do not.
-AS_SHIPPED = Pace({"bus_patience": 0.01, "bus_timeout": 0.05, "watchdog": 0.1}, {}, 0.1)
+AS_SHIPPED = Pace({"bus_patience": 0.01, "bus_timeout": 0.05, "watchdog": 0.1}, {}, {}, 0.1)
 # For machines that do other things too: what happens is the same, only later.
 RELAXED = Pace(
     {"bus_patience": 0.03, "bus_timeout": 0.3, "watchdog": 1.0},
-    {"command_timeout": 0.4, "state_silence_periods": 30.0, "image_age_periods": 15.0},
+    {"state_rate": 50.0},
+    {"command_timeout": 0.4, "state_silence_periods": 40.0, "image_age_periods": 15.0},
     1.5,
 )
 
@@ -99,7 +102,8 @@ class Rig:
         small = tuple(camera.model_copy(update={"width": SIZE, "height": SIZE}) for camera in shipped.cameras)
         safety = shipped.safety.model_copy(update=dict(pace.safety))
         file = self.folder / CONTRACT_FILE
-        file.write_text(shipped.model_copy(update={"safety": safety, "cameras": small}).to_yaml())
+        changes = {"safety": safety, "cameras": small, **pace.contract}
+        file.write_text(shipped.model_copy(update=changes).to_yaml())
         return Embodiment.load(file)
 
     def _adapt(self, node: NodeSpec) -> NodeSpec:
