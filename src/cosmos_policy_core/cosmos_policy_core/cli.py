@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
 
 from cosmos_policy_core.errors import CosmosPolicyError
 
-# word, or two -> (module with a `main` function, one line)
-COMMANDS: dict[str, tuple[str, str]] = {
-    "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
-    "train": ("train", "train a policy on recorded episodes"),
-    "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
-    "eval world-model": ("evaluate_world_model", "hold imagined futures and values against the simulator"),
-    "eval-benchmark": ("evaluate_benchmark", "measure the success rate of a checkpoint in LIBERO or RoboCasa"),
-    "report": ("report", "show a recorded run, or evaluations, as a page with figures and a film"),
-    "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
-    "convert": ("convert", "turn recordings into training files or LeRobot datasets, and back"),
-    "label": ("label", "say what came of recorded episodes"),
-    "recover": ("recover", "save what a killed recorder had written"),
-    "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
-    "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
-    "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
-    "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
-    "explain-plan": ("explain_plan", "draw what the planner decided, among what, and why"),
-    "view": ("view", "show a running graph in the browser of this machine"),
-    "bench": ("bench", "measure the speed of model or planner"),
+# group -> word, or two -> (module with a `main` function, one line)
+GROUPS: dict[str, dict[str, tuple[str, str]]] = {
+    "data": {
+        "collect-demos": ("collect", "let the scripted expert record demonstrations in simulation"),
+        "convert": ("convert", "turn recordings into training files or LeRobot datasets, and back"),
+        "label": ("label", "say what came of recorded episodes"),
+        "recover": ("recover", "save what a killed recorder had written"),
+        "inspect-data": ("inspect", "check a folder of episodes and name what is broken"),
+        "statistics": ("statistics", "compute what actions and proprioception are normalised with"),
+    },
+    "model": {
+        "train": ("train", "train a policy on recorded episodes"),
+        "import-checkpoint": ("import_checkpoint", "turn NVIDIA's released files into a checkpoint folder"),
+        "embed-instructions": ("embed_instructions", "embed instructions with T5 for a checkpoint"),
+    },
+    "judge": {
+        "eval": ("evaluate", "measure the success rate of a checkpoint in closed loop"),
+        "eval world-model": ("evaluate_world_model", "hold imagined futures and values against the simulator"),
+        "eval-benchmark": ("evaluate_benchmark", "measure the success rate of a checkpoint in LIBERO or RoboCasa"),
+        "report": ("report", "show a recorded run, or evaluations, as a page with figures and a film"),
+        "explain-plan": ("explain_plan", "draw what the planner decided, among what, and why"),
+    },
+    "robot and machine": {
+        "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
+        "view": ("view", "show a running graph in the browser of this machine"),
+        "bench": ("bench", "measure the speed of model, planner, seams, control or recorder"),
+        "completion": ("completion", "print what bash, zsh or fish needs to complete all this"),
+    },
 }
+COMMANDS = {word: command for commands in GROUPS.values() for word, command in commands.items()}
+
+EXIT_STATUS = """\
+exit status: 0 done; 1 done, with a bad result (episodes left out, a check that failed); 2 a mistake in what was asked,
+said in one sentence; 130 interrupted. With --json the last line of the output is a JSON object, all else for people."""
 
 USER_ERROR = 2
 INTERRUPTED = 130
@@ -63,15 +76,21 @@ def available() -> list[str]:
 
 def usage() -> str:
     """Say what there is."""
-    lines = [f"  {word:<18} {COMMANDS[word][1]}" for word in available()]
-    return "\n".join(["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for its options)", "", *lines])
+    lines, known = ["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for options and examples)"], available()
+    for group, commands in GROUPS.items():
+        rows = [f"  {word:<18} {line}" for word, (_, line) in commands.items() if word in known]
+        lines += ["", f"{group}:", *rows]
+    return "\n".join([*lines, "", EXIT_STATUS])
 
 
 def _run(word: str, arguments: list[str]) -> int:
     import tyro
 
-    function = importlib.import_module(_full(COMMANDS[word][0])).main
-    status = tyro.cli(function, prog=f"cosmos-policy {word}", args=arguments)
+    from cosmos_policy_core.commands import described
+
+    function = described.function_of(COMMANDS[word][0])
+    about = described.description(function)
+    status = tyro.cli(function, prog=f"cosmos-policy {word}", description=about, args=arguments)
     return int(status or 0)
 
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cosmos_policy_core.commands import bench_control, bench_recorder, bench_seams
+from cosmos_policy_core.commands.described import explanation
 from cosmos_policy_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -89,16 +90,23 @@ class Planner(Machine):
 
 
 Options = (
-    Annotated[Model, tyro.conf.subcommand("model")]
-    | Annotated[Planner, tyro.conf.subcommand("planner")]
-    | Annotated[bench_seams.Seams, tyro.conf.subcommand("seams")]
-    | Annotated[bench_control.Control, tyro.conf.subcommand("control")]
-    | Annotated[bench_recorder.Recorder, tyro.conf.subcommand("recorder")]
+    Annotated[Model, tyro.conf.subcommand("model", description=explanation(Model))]
+    | Annotated[Planner, tyro.conf.subcommand("planner", description=explanation(Planner))]
+    | Annotated[bench_seams.Seams, tyro.conf.subcommand("seams", description=explanation(bench_seams.Seams))]
+    | Annotated[bench_control.Control, tyro.conf.subcommand("control", description=explanation(bench_control.Control))]
+    | Annotated[
+        bench_recorder.Recorder, tyro.conf.subcommand("recorder", description=explanation(bench_recorder.Recorder))
+    ]
 )
 
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
-    """Measure and print."""
+    """Measure and print the speed of one part on this machine.
+
+    Examples:
+        cosmos-policy bench model --size 2b --device cuda --fused --graphs
+        cosmos-policy bench control --seconds 30
+    """
     if isinstance(options, bench_seams.Seams):
         return bench_seams.run(options)
     if isinstance(options, bench_control.Control):

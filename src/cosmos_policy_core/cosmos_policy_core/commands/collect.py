@@ -28,7 +28,14 @@ from cosmos_policy_core.workers import die_with_parent
 
 @dataclass(frozen=True)
 class Options:
-    """What to record, and where."""
+    """Let the scripted expert record demonstrations in simulation.
+
+    One file per seed; finished seeds are skipped, so an interrupted run is continued by the same command.
+    Failures of the expert are kept and marked: they teach the world model and the value function, not the policy.
+
+    Example:
+        cosmos-policy collect-demos --out demos --task candies_in_bowl --episodes 400
+    """
 
     out: Path
     """Folder for the episodes and dataset_statistics.json."""
@@ -65,11 +72,7 @@ class Summary:
 
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
-    """Let the scripted expert record demonstrations in simulation.
-
-    One file per seed; finished seeds are skipped, so an interrupted run is continued by the same command.
-    Failures of the expert are kept and marked: they teach the world model and the value function, not the policy.
-    """
+    """Record what is missing and summarise the folder."""
     console = Console(stderr=True)
     summary = collect(options, console)
     console.print(

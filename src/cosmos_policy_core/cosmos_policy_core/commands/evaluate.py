@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,8 +67,8 @@ class Options:
     """Time the arms rest in the cell while a plan is made [s]."""
     embodiment: str = "aloha_sim"
     """Contract: a name or a YAML file."""
-    workers: int = field(default_factory=lambda: os.cpu_count() or 1)
-    """Processes."""
+    workers: int = 0
+    """Processes; 0: one per core."""
     ros: bool = False
     """Run the trials through the whole ROS graph, one after the other, in real processes."""
     log: Path | None = None
@@ -118,8 +118,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
 
 
 def _check(options: Options) -> None:
-    if options.episodes < 1 or options.workers < 1 or options.seed < 0 or options.films < 0:
-        raise ConfigurationError("--episodes and --workers must be at least 1, --seed and --films not negative.")
+    if options.episodes < 1 or options.workers < 0 or options.seed < 0 or options.films < 0:
+        raise ConfigurationError("--episodes must be at least 1, --workers, --seed and --films not negative.")
     if options.against == options.planner:
         raise ConfigurationError(f"--against {options.against}: is what --planner says. Name the other planner.")
     if options.record is not None and (options.against is not None or options.ros):
@@ -145,6 +145,7 @@ def _campaign(options: Options) -> Campaign:
         max_steps=options.max_steps,
         thinking=options.thinking,
         steps=options.steps,
+        ros=options.ros,
     )
 
 
@@ -167,7 +168,7 @@ def _run(campaign: Campaign, options: Options, console: Console) -> list[Outcome
 
 def _trials(campaign: Campaign, seeds: Sequence[int], options: Options) -> Iterator[Outcome]:
     if not options.ros:
-        return evaluate(campaign, seeds, options.workers, options.record)
+        return evaluate(campaign, seeds, options.workers or os.cpu_count() or 1, options.record)
     from cosmos_policy_core.commands.with_ros import nodes_module
 
     return nodes_module("cosmos_policy.graph_trials", "eval --ros runs").run(campaign, seeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -42,6 +43,8 @@ class Options:
     """What the value was trained to see; by default future for a planning model, told by its name, else all."""
     config: Path | None = None
     """config.json (or its folder) of a network that is not the published 2B."""
+    json: bool = False
+    """Print a JSON object as the last line."""
 
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
@@ -76,7 +79,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         config = PolicyConfig.load(options.config.parent if options.config.name == CONFIG_FILE else options.config)
     if options.value_input is not None:
         config = config.model_copy(update={"value_input": options.value_input})
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, stderr=options.json)
     published = read_published(
         files, contract, config, announce=lambda report: console.print("\n".join(report.lines()), markup=False)
     )
@@ -90,4 +93,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         f"{len(published.text.instructions)} instructions",
         markup=False,
     )
+    if options.json:
+        sees = {"size": config.size, "embodiment": contract.name, "value_input": config.value_input}
+        print(json.dumps({"checkpoint": str(options.folder), **sees, "instructions": len(published.text.instructions)}))
     return 0

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -82,8 +82,8 @@ class Options:
     """Seed of weights, split, batches and noise."""
     threads: int = 0
     """CPU threads; 0: the library's default."""
-    workers: int = field(default_factory=lambda: min(os.cpu_count() or 1, 8))
-    """Processes that decode images."""
+    workers: int = 0
+    """Processes that decode images; 0: one per core, at most 8."""
     json: bool = False
     """Print one JSON object as the last line."""
 
@@ -99,7 +99,11 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     started = time.monotonic()
-    options = replace(options, learning_rate=options.learning_rate or (1e-3 if options.start is None else 3e-4))
+    options = replace(
+        options,
+        learning_rate=options.learning_rate or (1e-3 if options.start is None else 3e-4),
+        workers=options.workers or min(os.cpu_count() or 1, 8),
+    )
     prepared = prepare(options, Embodiment.load(options.embodiment))
     for sentence in prepared.left_out:
         print(f"left out: {sentence}")
