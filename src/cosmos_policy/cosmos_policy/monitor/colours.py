@@ -1,4 +1,4 @@
-"""Colours of values: violet over green to yellow, which also colour-blind eyes can order."""
+"""Colours of values: blue over violet to orange, which also colour-blind eyes can order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 Colour = tuple[float, float, float]
 
-# From violet to yellow, light enough at its dark end for a dark background; no need to load matplotlib in a node.
-ANCHORS = np.array([(0.40, 0.26, 0.62), (0.27, 0.40, 0.66), (0.13, 0.57, 0.55), (0.37, 0.79, 0.38), (0.99, 0.91, 0.14)])
+# From blue to orange: both ends stand out from a dark background and from a light table.
+ANCHORS = np.array([(0.25, 0.42, 0.85), (0.42, 0.36, 0.75), (0.66, 0.36, 0.62), (0.88, 0.42, 0.34), (1.00, 0.45, 0.00)])
 UNKNOWN: Colour = (0.55, 0.55, 0.55)
 
 
