@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_policy.demo.graph_process import GraphProcess
-from cosmos_policy.errors import NoAnswer
+from cosmos_policy.errors import DemoError, NoAnswer, NodeError
 from cosmos_policy.qos import REPORTS
 from cosmos_policy.run_task import Commander
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.errors import ConfigurationError, SimulatorError
 from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
 from cosmos_policy_msgs.msg import PlanReport
 
@@ -29,15 +30,24 @@ def run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
 
     Raises:
         ConfigurationError: a setting of the campaign that the graph's launch arguments do not have.
-        DemoError, NoAnswer: the graph ended, or does not answer.
+        SimulatorError: the graph ended, does not answer, or another one runs in this ROS domain.
     """
+    try:
+        yield from _run(campaign, seeds)
+    except NodeError as error:
+        raise SimulatorError(f"eval --ros: {error}") from None
+
+
+def _run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
+    arguments = graph_arguments(campaign)
     contract = Embodiment.load(campaign.embodiment)
     steps = campaign.max_steps or _time_limit(contract, campaign.task)
     chunks = math.ceil(steps / contract.executed_steps)
     with tempfile.TemporaryDirectory(prefix="cosmos_policy_eval_") as folder, Commander("evaluation") as commander:
         reports: list[PlanReport] = []
         commander.node.create_subscription(PlanReport, "/plan_report", reports.append, REPORTS)
-        with GraphProcess(_arguments(campaign), Path(folder) / "graph.log") as graph:
+        _be_alone(commander)
+        with GraphProcess(arguments, Path(folder) / "graph.log") as graph:
             _wait(commander, graph)
             instruction = commander.reset_cell(READY_SEED).instruction
             commander.run_task(instruction, max_chunks=1, timeout=TRIAL, check=graph.check)
@@ -60,12 +70,18 @@ def run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
                 )
 
 
-def _arguments(campaign: Campaign) -> Mapping[str, str]:
-    unsupported = [name for name in ("imagine", "depth", "steps") if getattr(campaign, name) is not None]
+def graph_arguments(campaign: Campaign) -> Mapping[str, str]:
+    """Say a campaign in launch arguments of aloha_bringup, as typed.
+
+    Raises:
+        ConfigurationError: a setting that the graph has no argument for.
+    """
+    unsupported = [name for name in ("imagine", "steps") if getattr(campaign, name) is not None]
     if unsupported:
-        raise ConfigurationError(f"eval --ros: --{unsupported[0]} is no argument of the graph. Leave it out.")
+        raise ConfigurationError(f"eval --ros: --{unsupported[0]} is not an argument of the graph. Leave it out.")
     given: dict[str, Any] = {
         "robot": "sim",
+        "embodiment": campaign.embodiment,
         "task": campaign.task,
         "planner": campaign.planner,
         "checkpoint": campaign.checkpoint,
@@ -74,6 +90,8 @@ def _arguments(campaign: Campaign) -> Mapping[str, str]:
         "candidates": campaign.candidates,
         "futures": campaign.futures,
         "values": campaign.values,
+        "aggregation": campaign.aggregation,
+        "depth": campaign.depth,
     }
     return {name: str(value) for name, value in given.items() if value is not None}
 
@@ -88,12 +106,19 @@ def _time_limit(contract: Embodiment, task: str) -> int:
         cell.close()
 
 
+def _be_alone(commander: Commander) -> None:
+    time.sleep(0.5)  # discovery
+    if commander.planner_is_there:
+        domain = os.environ.get("ROS_DOMAIN_ID", "0")
+        raise DemoError(f"a graph already runs in ROS domain {domain}. End it, or set ROS_DOMAIN_ID to another one.")
+
+
 def _wait(commander: Commander, graph: GraphProcess) -> None:
     """Wait for planner and cell; what else is missing the first task waits for."""
     deadline = time.monotonic() + BRING_UP
     while not (commander.planner_is_there and commander.cell_is_there):
         graph.check()
         if time.monotonic() > deadline:
-            raise NoAnswer(f"eval --ros: the graph is not up within {BRING_UP:.0f} s. It says:\n{graph.tail()}")
+            raise NoAnswer(f"the graph is not up within {BRING_UP:.0f} s. It says:\n{graph.tail()}")
         time.sleep(0.2)
     time.sleep(0.5)  # those who just appeared get a moment to know us

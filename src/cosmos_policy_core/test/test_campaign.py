@@ -51,6 +51,7 @@ def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) ->
         file.write('{"campaign": {"checkpoint": "a"')  # a run that was killed while writing
     assert Log(path, Campaign("a")).read() == {5000: outcome}
     assert Log(path, Campaign("b")).read() == {}
+    assert Log(path, Campaign("a", ros=True)).read() == {}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -41,6 +41,8 @@ class Campaign:
     thinking: float = 0.4
     steps: int | None = None
     """Denoising steps of the action query; the checkpoint's default when None."""
+    ros: bool = False
+    """Through the graph, in real processes, whose plans take their own time instead of `thinking`."""
 
 
 @dataclass(frozen=True)
@@ -117,16 +119,23 @@ class Log:
     """Outcomes on disk, one JSON line each, so that an interrupted campaign continues."""
 
     def __init__(self, path: Path, campaign: Campaign) -> None:
-        self._path, self._key = path, asdict(campaign)
+        self._path, self._campaign = path, campaign
 
     def read(self) -> dict[int, Outcome]:
         """Outcomes of this very campaign, by seed; lines of other settings are passed over."""
         if not self._path.exists():
             return {}
         rows = [json.loads(line) for line in self._path.read_text().splitlines() if line.endswith("}")]
-        return {row["outcome"]["seed"]: Outcome(**row["outcome"]) for row in rows if row["campaign"] == self._key}
+        return {
+            row["outcome"]["seed"]: Outcome(**row["outcome"]) for row in rows if _same(row["campaign"], self._campaign)
+        }
 
     def append(self, outcome: Outcome) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a") as file:
-            file.write(json.dumps({"campaign": self._key, "outcome": asdict(outcome)}) + "\n")
+            file.write(json.dumps({"campaign": asdict(self._campaign), "outcome": asdict(outcome)}) + "\n")
+
+
+def _same(row: dict[str, Any], campaign: Campaign) -> bool:
+    """Compare with a logged campaign; settings that it did not know yet had their defaults."""
+    return asdict(Campaign("")) | row == asdict(campaign)
