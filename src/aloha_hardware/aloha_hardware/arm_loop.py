@@ -13,13 +13,14 @@ from typing import Any, Protocol
 
 from aloha_hardware.arm import Arm, Reading
 from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
-from aloha_hardware.realtime import raise_priority
+from aloha_hardware.realtime import lower_priority, raise_priority
 from aloha_hardware.setpoints import Setpoints
 from aloha_hardware.vendor_arm import VendorArm
 
 EXAMINE_EVERY = 10  # cycles
 HEALTH_EVERY = 100
 RECONNECT_EVERY = 0.5  # [s]
+LATE_CYCLES = 100  # in a row that never rested
 SILENT_EXAMINATIONS = 3  # in a row until a shadow counts as gone
 BUS, MOTORS, TORQUE = "bus", "motors", "torque"
 OWN_STOPS = (BUS, MOTORS, TORQUE)
@@ -86,6 +87,7 @@ class ArmLoop:
         self._retry_at = 0.0
         self._cycles = 0
         self._kept_away = False  # from the bus, for so long that the motors may have stopped by themselves
+        self._late = 0  # cycles in a row without a rest
         self._missed: dict[int, int] = {}
         self._thread = threading.Thread(target=self._run, name=f"{arm.settings.arm} bus", daemon=True)
 
@@ -136,10 +138,22 @@ class ArmLoop:
                 return
             self.timing.work.append(time.monotonic() - began)
             due += self._period
-            if time.monotonic() > due:
+            late = time.monotonic() > due
+            self._late = self._late + 1 if late else 0
+            if late:
                 self.timing.overruns += 1
                 due = time.monotonic()
+                self._stay_polite()
             self._ended.wait(max(0.0, due - time.monotonic()))
+
+    def _stay_polite(self) -> None:
+        """Give real-time priority up when no cycle ends in time: a thread that never rests would stop the machine."""
+        if self.arm.settings.realtime_priority and self._late == LATE_CYCLES:
+            lower_priority()
+            self.arm.warn(
+                f"{self.arm.settings.arm}: no cycle ended in time for {LATE_CYCLES} cycles; the bus thread goes on "
+                "without real-time priority, so that the machine stays usable. Check the bus, or lower the rate."
+            )
 
     def _cycle(self, now: float) -> None:
         if not self.arm.port.is_open:

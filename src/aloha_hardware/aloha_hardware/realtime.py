@@ -21,3 +21,8 @@ def raise_priority(priority: int) -> str:
             f"('@users - rtprio {priority}') and log in again, or set realtime_priority to 0."
         )
     return ""
+
+
+def lower_priority() -> None:
+    """Give the calling thread back to the ordinary scheduler."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

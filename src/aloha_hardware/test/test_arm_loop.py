@@ -65,3 +65,17 @@ def test_what_the_gap_does_not_tell_is_found_within_a_second(line: EmulatedLine,
         line.chain.motor(8).registers.set("bus_watchdog", -1)
     wait(lambda: loop.timing.watchdog_stops, "the driver to notice")
     wait(lambda: line.chain.motor(8).registers.get("bus_watchdog") == 10, "the watchdog to be armed again")
+
+
+def test_a_bus_thread_that_never_rests_gives_its_real_time_priority_up(line: EmulatedLine) -> None:
+    told: list[str] = []
+    arm = Arm(settings(line, realtime_priority=1), told.append)
+    arm.open()
+    loop = ArmLoop(arm, Setpoints(arm.settings, arm.first_reading().position), threading.Lock(), Deaf())
+    loop._period = 1e-5  # no cycle of nine emulated motors ends in time
+    loop.start()
+    try:
+        wait(lambda: any("goes on without real-time priority" in words for words in told), "the warning")
+    finally:
+        loop.stop()
+        arm.close()
