@@ -533,6 +533,21 @@ def test_out_of_time_the_policys_own_chunk_is_run(graph: FakeGraph, commander: C
     assert (report.evaluations_spent, report.evaluations_saved) == (0, 60)
 
 
+def test_the_candidates_that_time_allowed_are_compared(graph: FakeGraph, commander: Commander) -> None:
+    def propose(request: ProposeChunks.Request) -> ProposeChunks.Response:
+        response = graph.policy.propose_well(request)
+        response.chunks = response.chunks[:2]
+        return response
+
+    graph.policy.propose = propose
+    graph.policy.values = lambda candidate: 0.3 + 0.5 * candidate
+    with graph.planner(deadline=5.0):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+    report = graph.reports[0]
+    assert (len(report.candidates), report.chosen, report.completed) == (2, 1, PlanReport.PARTLY_VALUED)
+
+
 def test_a_single_candidate_needs_no_values(graph: FakeGraph, commander: Commander) -> None:
     graph.policy.score = answer_with(0.5, evaluated=False)
     with graph.planner(candidates=1):

@@ -154,8 +154,15 @@ def test_the_less_time_the_less_is_known_and_a_chunk_comes_always(policy: Cosmos
     assert known == sorted(known)
     assert known[0] == 0
     assert complete.completed is Completed.DECIDED
-    assert plan_in(policy, 9)[0].completed is Completed.PARTLY_VALUED
+    assert plan_in(policy, 12)[0].completed is Completed.PARTLY_VALUED
     assert plan_in(policy, 0)[0].completed is Completed.DIRECT
+
+
+def test_candidates_leave_time_to_be_compared(policy: CosmosPolicy) -> None:
+    plan, used = plan_in(policy, 12)  # three for the first chunk; half of the other nine is one more
+    assert (len(plan.candidates), plan.completed) == (2, Completed.PARTLY_VALUED)
+    assert plan.spent > 0
+    assert used <= 12
 
 
 @pytest.mark.parametrize("calls", [0, 2, 7])

@@ -68,7 +68,7 @@ class Planning:
         proposal = await self._propose(observation, plan_index, plan_id, plan_time)
         chunks = list(proposal.chunks)
         scoring, chosen, decided = Scoring(), 0, 0.0
-        if settings.planner == "best_of_n" and len(chunks) == settings.proposals:
+        if settings.planner == "best_of_n" and (len(chunks) > 1 or settings.proposals == 1):
             scoring, chosen, decided = await score_candidates(self._session, observation, chunks, plan_id, plan_time)
         elif settings.planner == "best_of_n":  # time was up before there was anything to compare
             scoring = Scoring(completed=PlanReport.DIRECT_CHUNK)
@@ -139,7 +139,7 @@ class Planning:
             raise TaskEnd(Result.UNKNOWN_INSTRUCTION, response.message)
         if response.status != ProposeChunks.Response.OK:
             raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {response.message}")
-        if len(response.chunks) != n and not (plan_time.limit and len(response.chunks) == 1):
+        if len(response.chunks) != n and not (plan_time.limit and 1 <= len(response.chunks) < n):
             what = f"{len(response.chunks)} chunk(s) instead of {n}"
             raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {what}. Run matching versions.")
         return response

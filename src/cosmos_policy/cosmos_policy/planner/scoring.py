@@ -60,11 +60,11 @@ async def score_candidates(
         session.lose(client)
     for problem in sharing.problems:
         links.node.get_logger().warning(f"a scorer's work was done without it: {problem}")
-    return _decide(chunks, table, sharing, plan_time)
+    return _decide(chunks, settings.proposals, table, sharing, plan_time)
 
 
 def _decide(
-    chunks: list[ActionChunk], table: ValueTable, sharing: Sharing, plan_time: PlanTime
+    chunks: list[ActionChunk], asked: int, table: ValueTable, sharing: Sharing, plan_time: PlanTime
 ) -> tuple[Scoring, int, float]:
     began = time.perf_counter()
     problems = " ".join(sharing.problems)
@@ -80,7 +80,8 @@ def _decide(
             "the scorers left values out that could change the choice. Run matching versions of planner and scorers.",
         )
     answers = [job.answer for job in sharing.jobs if job.answer is not None and job.answer.status == 0]
-    completed = PlanReport.DECIDED if certain else PlanReport.PARTLY_VALUED
+    complete = certain and len(chunks) == asked
+    completed = PlanReport.DECIDED if complete else PlanReport.PARTLY_VALUED
     chosen = chunks[decision.index].candidate_id
     scoring = Scoring(
         scores=tuple(scored_message(chunk, table.values[k], table.known[k]) for k, chunk in enumerate(chunks)),

@@ -139,7 +139,7 @@ class BestOfN:
         seeds = candidate_seeds(seed, settings.n)
         proposals = propose_candidates(self.policy, scene, seeds, settings.action_steps, budget)
         watch.lap("propose")
-        if len(proposals.seeds) < settings.n:
+        if len(proposals.seeds) == 1 < settings.n:
             return _direct(proposals, watch)
         valuation = value_candidates(
             self.world, imagined_scene, proposals, settings, budget, policy=self.policy, policy_text=scene.text
@@ -156,7 +156,8 @@ class BestOfN:
 
     def _chosen(self, proposals: Proposals, valuation: Valuation, watch: _Watch) -> Plan:
         decision = valuation.decision(self.settings.aggregate)
-        completed = Completed.DECIDED if valuation.certain else Completed.PARTLY_VALUED
+        complete = valuation.certain and len(proposals.seeds) == self.settings.n
+        completed = Completed.DECIDED if complete else Completed.PARTLY_VALUED
         return Plan(
             actions=proposals.actions[decision.index],
             chosen=decision.index,
@@ -168,14 +169,14 @@ class BestOfN:
             completed=completed if valuation.known.any() else Completed.DIRECT,
             spent=valuation.spent,
             saved=valuation.saved,
-            network_calls=valuation.network_calls + self._proposal_calls(),
+            network_calls=valuation.network_calls + self._proposal_calls(len(proposals.seeds)),
             tree=valuation.tree,
         )
 
-    def _proposal_calls(self) -> int:
+    def _proposal_calls(self, candidates: int) -> int:
         config = self.policy.config
         steps = self.settings.action_steps or config.steps.action
-        return self.settings.n * len(config.schedule.evaluations(steps))
+        return candidates * len(config.schedule.evaluations(steps))
 
 
 def _direct(proposals: Proposals, watch: _Watch) -> Plan:
