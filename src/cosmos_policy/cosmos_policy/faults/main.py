@@ -66,9 +66,9 @@ def groups(rounds: int = ROUNDS) -> list[tuple[dict[str, Run], Callable[..., Rig
     ]
 
 
-def _clock_rig(pace: Pace, realtime_priority: int = 0) -> Rig:
+def _clock_rig(*_: object, **__: object) -> Rig:
     """Make a graph on the operator's clock, always with patience: this clock comes as messages, and stamps with it."""
-    return Rig(RELAXED, simulated_time=True, realtime_priority=realtime_priority)
+    return Rig(RELAXED, simulated_time=True)
 
 
 def run(
@@ -79,12 +79,15 @@ def run(
         chosen = {name: case for name, case in cases.items() if not names or name in names}
         if not chosen:
             continue
-        with rig_of(pace, realtime_priority=realtime_priority) as rig:
-            if realtime_priority:  # who breaks things, and who makes the clock, must not come late either
-                raise_priority(os.getpid(), realtime_priority)
-            rig.wait_until_ready()
-            for name, case in chosen.items():
-                yield name, attempt(name, case, rig)
+        try:
+            with rig_of(pace, realtime_priority=realtime_priority) as rig:
+                if realtime_priority:  # who breaks things, and who makes the clock, must not come late either
+                    raise_priority(os.getpid(), realtime_priority)
+                rig.wait_until_ready()
+                for name in list(chosen):
+                    yield name, attempt(name, chosen.pop(name), rig)
+        except NodeError as error:
+            yield from ((name, Outcome(name, "", problem=f"the graph did not come up: {error}")) for name in chosen)
 
 
 def attempt(name: str, case: Run, rig: Rig) -> Outcome:
