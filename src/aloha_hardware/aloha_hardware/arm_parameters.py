@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from aloha_hardware.arm_settings import ArmSettings
+from aloha_hardware.arm_settings import RANGES, ArmSettings
 from aloha_hardware.managed_node import ManagedNode
 
 DESCRIPTIONS = {
@@ -23,15 +23,15 @@ DESCRIPTIONS = {
     "lower": "position limits [rad]; the gripper's is its closed motor angle",
     "upper": "position limits [rad]; the gripper's is its open motor angle",
     "velocity": "largest speed a command may cause [rad/s]",
-    "start_pose": "[rad], the gripper 0 closed .. 1 open",
-    "sleep_pose": "[rad], the gripper 0 closed .. 1 open; torque may be switched off in it",
+    "start_pose": "in which the arm waits [rad], the gripper 0 closed .. 1 open",
+    "sleep_pose": "in which the arm lies [rad], the gripper 0 closed .. 1 open; torque may be switched off in it",
     "move_speed": "of the slow moves to a pose, at their fastest [rad/s]",
     "gripper_horn_radius": "of the gripper's linkage [m]",
     "gripper_arm_length": "of the gripper's linkage [m]",
     "gripper_current": "what the gripper squeezes with at most [A]",
-    "position_p_gain": "register value",
-    "position_i_gain": "register value",
-    "position_d_gain": "register value",
+    "position_p_gain": "of the motors' position control, register value [1/128]",
+    "position_i_gain": "of the motors' position control, register value [1/65536]",
+    "position_d_gain": "of the motors' position control, register value [1/16]",
     "rate": "of joint states and motor commands [Hz]",
     "realtime_priority": "SCHED_FIFO priority of the thread that owns the bus; 0: none",
     "torque": "hold the arm; false for a leader that a hand moves",
@@ -46,7 +46,7 @@ DESCRIPTIONS = {
     "write_settings": "correct motor settings that differ; otherwise refuse",
     "reboot_faulty_motors": "restart motors that have shut down, at configure; otherwise refuse",
     "effort_unit": "of joint_states.effort: newton_metre (nominal), or milliampere as the vendor's driver",
-    "temperature_warning": "[°C]",
+    "temperature_warning": "of a motor, from which on it is reported [°C]",
 }
 
 
@@ -60,6 +60,8 @@ def declare_settings(node: ManagedNode) -> ArmSettings:
     for entry in fields(ArmSettings):
         default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
         # ROS cannot tell the type of an empty list.
-        value = node.declare(entry.name, [""] if default == [] else default, DESCRIPTIONS[entry.name])
+        value = node.declare(
+            entry.name, [""] if default == [] else default, DESCRIPTIONS[entry.name], RANGES.get(entry.name)
+        )
         values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(v for v in value if v != "")
     return ArmSettings(**values)

@@ -18,6 +18,26 @@ URDF_ROUNDING = 1e-4  # [rad]
 EFFORT_UNITS = ("newton_metre", "milliampere")
 READ_MODES = ("auto", "fast", "plain")
 BACKENDS = ("dynamixel", "interbotix")
+RANGES: dict[str, tuple[float, float]] = {
+    "baud": (9_600, 4_500_000),
+    "move_speed": (0.01, 1.5),
+    "gripper_horn_radius": (0.001, 0.2),
+    "gripper_arm_length": (0.001, 0.2),
+    "gripper_current": (0.01, 3.2),
+    "position_p_gain": (1, 16383),
+    "position_i_gain": (0, 16383),
+    "position_d_gain": (0, 16383),
+    "rate": (1.0, 200.0),
+    "realtime_priority": (0, 99),
+    "command_timeout": (0.01, 1.0),
+    "bus_timeout": (0.01, 1.0),  # and at least two periods
+    "bus_patience": (0.001, 0.1),
+    "watchdog": (0.0, 2.54),
+    "start_timeout": (0.0, 60.0),
+    "start_distance": (0.01, 7.0),
+    "clamp_tolerance": (0.0, 1.0),
+    "temperature_warning": (20.0, 100.0),
+}
 
 
 @dataclass(frozen=True)
@@ -187,20 +207,7 @@ class ArmSettings:
                     self._refuse(f"{key}_pose", f"{name}: {value} is outside {low}..{high}. Move it inside the limits")
 
     def _check_numbers(self) -> None:
-        ranges = {
-            "move_speed": (0.01, 1.5),
-            "rate": (1.0, 200.0),
-            "realtime_priority": (0, 99),
-            "command_timeout": (0.01, 1.0),
-            "bus_timeout": (2 / self.rate, 1.0),
-            "bus_patience": (0.001, 0.1),
-            "watchdog": (0.0, 2.54),
-            "start_timeout": (0.0, 60.0),
-            "start_distance": (0.01, 7.0),
-            "clamp_tolerance": (0.0, 1.0),
-            "gripper_current": (0.01, 3.2),
-            "position_p_gain": (1, 16383),
-        }
+        ranges = RANGES | {"bus_timeout": (2 / self.rate, RANGES["bus_timeout"][1])}
         for name, (low, high) in ranges.items():
             value = getattr(self, name)
             if not low <= value <= high:

@@ -10,9 +10,7 @@ from dataclasses import fields
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -23,7 +21,6 @@ from aloha_hardware.camera.errors import CameraError
 from aloha_hardware.camera.settings import DESCRIPTIONS, RANGES, CameraSettings
 from aloha_hardware.camera.source import Frame
 from aloha_hardware.camera.sources import make_source
-from aloha_hardware.errors import SettingsError
 from aloha_hardware.managed_node import ManagedNode, run
 
 # A late picture is worth less than none: only the newest is kept on the way, and none is sent twice.
@@ -152,22 +149,9 @@ class CameraNode(ManagedNode):
 
     def _read(self, name: str) -> Any:
         default = getattr(CameraSettings, name)
-        descriptor = ParameterDescriptor(description=DESCRIPTIONS[name], read_only=True)
-        low, high = RANGES.get(name, (0.0, 0.0))
-        if name in RANGES and isinstance(default, int):
-            descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
-        elif name in RANGES:
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high, step=0.0)]
-        try:
-            return self.declare_parameter(name, default, descriptor).value
-        except InvalidParameterTypeException as error:
-            hint = {float: " (write 1.0, not 1)", str: " (quote it; a serial number begins with _)"}
-            raise SettingsError(
-                f"{self.get_name()}: parameter {name} is not of type {type(default).__name__}"
-                f"{hint.get(type(default), '')}."
-            ) from error
-        except InvalidParameterValueException as error:
-            raise SettingsError(f"{self.get_name()}: parameter {name} must lie in [{low:g}, {high:g}].") from error
+        # A serial number of digits alone would be read as a number.
+        hint = " (quote it; a serial number begins with _)" if isinstance(default, str) else ""
+        return self.declare(name, default, DESCRIPTIONS[name], RANGES.get(name), hint)
 
 
 def main(args: Sequence[str] | None = None) -> int:

@@ -34,15 +34,19 @@ class LeadersNode(ManagedNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("leaders", **options)
-        self.source = self.declare("source", "scripted", f"{' or '.join(SOURCES)}.")
+        self.source = self.declare("source", "scripted", f"What moves them: {' or '.join(SOURCES)}.")
         defaults = ArmSettings()
         self._leaders = tuple(self.declare("leaders", ["leader_left", "leader_right"], "Names of the leaders."))
-        self._joints = list(self.declare("joint_names", list(defaults.joint_names), "The gripper last."))
-        self._start = self.declare("start_pose", list(defaults.start_pose), "[rad], the gripper 0 closed .. 1 open.")
+        self._joints = list(
+            self.declare("joint_names", list(defaults.joint_names), "Names in the joint states, the gripper last.")
+        )
+        self._start = self.declare(
+            "start_pose", list(defaults.start_pose), "Where they begin [rad], the gripper 0 closed .. 1 open."
+        )
         self._gripper = self.declare("leader_gripper", [-0.6842, 0.3083], "Motor angles, closed and open [rad].")
         lower = self.declare("lower", list(defaults.lower), "Limits of the joints [rad].")
         upper = self.declare("upper", list(defaults.upper), "Limits of the joints [rad].")
-        self._rate = self.declare("rate", 50.0, "Of joint states [Hz].")
+        self._rate = self.declare("rate", 50.0, "Of joint states [Hz].", (1.0, 500.0))
         if self.source not in SOURCES:
             raise SettingsError(f"leaders: source: '{self.source}' is unknown. Use one of: {', '.join(SOURCES)}.")
         low, high = np.array([*lower[:-1], self._gripper[0]]), np.array([*upper[:-1], self._gripper[1]])

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import ParameterDescriptor
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
@@ -54,20 +54,33 @@ class ManagedNode(LifecycleNode):
     def cleanup(self) -> None:
         """Close everything; must also accept a node that was configured half."""
 
-    def declare(self, name: str, default: Any, description: str) -> Any:
+    def declare(
+        self, name: str, default: Any, description: str, limits: tuple[float, float] | None = None, hint: str = ""
+    ) -> Any:
         """Declare a read-only parameter and return its value; the default decides its type.
 
+        Args:
+            limits: the allowed range of a number, both ends included.
+            hint: what to say to someone who gives another type.
+
         Raises:
-            SettingsError: the value given at start has another type.
+            SettingsError: the value given at start has another type, or is out of its range.
         """
         descriptor = ParameterDescriptor(description=description, read_only=True)
+        if limits is not None and isinstance(default, int):
+            descriptor.integer_range = [IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)]
+        elif limits is not None:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=limits[0], to_value=limits[1], step=0.0)]
         try:
             return self.declare_parameter(name, default, descriptor).value
-        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            hint = " (write 1.0, not 1)" if isinstance(default, float) else ""
+        except InvalidParameterTypeException as error:
+            hint = " (write 1.0, not 1)" if isinstance(default, float) else hint
             raise SettingsError(
                 f"{self.get_name()}: parameter {name} is not of type {type(default).__name__}{hint}."
             ) from error
+        except InvalidParameterValueException as error:
+            low, high = limits or (0.0, 0.0)
+            raise SettingsError(f"{self.get_name()}: parameter {name} must lie in [{low:g}, {high:g}].") from error
 
     @property
     def state(self) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
 from aloha_sim.cell import START_ARM, START_FINGER
@@ -51,8 +52,8 @@ _TEXT = {
     "finger_names": "fingers appended to the joint states",
     "start_action": "start pose: per arm 6 joints [rad] and the gripper (0 closed, 1 open)",
     "cameras": "cameras to draw: cam_high, cam_left_wrist, cam_right_wrist, or one of the MJCF",
-    "image_width": "[px]",
-    "image_height": "[px]",
+    "image_width": "of every camera [px]",
+    "image_height": "of every camera [px]",
     "control_rate": "of the policy [Hz]",
     "command_rate": "of the commands to the arms [Hz], a multiple of control_rate",
     "gripper_position_open": "finger position that reads 1 [m]",
@@ -102,6 +103,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "command_timeout": (0.001, 10.0),
     "real_time_factor": (0.0, 100.0),
     "pause": (0.0, 10.0),
+    "seed": (0, 2**31 - 1),
 }
 
 
@@ -140,7 +142,15 @@ def _declare(node: Node, name: str, default: Any) -> Any:
         default = [""]  # the type of an empty list cannot be told
     if name.startswith("object_"):
         default = [math.nan]
-    value = node.declare_parameter(name, list(default) if isinstance(default, tuple) else default, descriptor).value
+    default = list(default) if isinstance(default, tuple) else default
+    try:
+        value = node.declare_parameter(name, default, descriptor).value
+    except InvalidParameterTypeException as error:
+        hint = " (write 1.0, not 1)" if isinstance(default, float) else ""
+        raise SimError(f"parameter {name} is not of type {type(default).__name__}{hint}.") from error
+    except InvalidParameterValueException as error:
+        low, high = _RANGES[name]
+        raise SimError(f"parameter {name} must lie in [{low:g}, {high:g}].") from error
     if isinstance(value, str | int | float):
         return value
     return [item for item in value if item != "" and item == item]  # not the stand-ins for an empty list

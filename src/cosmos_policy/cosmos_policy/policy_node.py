@@ -32,7 +32,7 @@ class PolicyNode(ManagedNode):
         super().__init__(name, **options)
         self._embodiment: str = self.declare("embodiment", "aloha", "Contract: a name that ships, or a YAML file.")
         self._checkpoint: str = self.declare("checkpoint", "", "Checkpoint: a folder, or the name of a shipped one.")
-        self._device: str = self.declare("device", "auto", "auto, cpu, cuda or cuda:<index>.")
+        self._device: str = self.declare("device", "auto", "Device of the network: auto, cpu, cuda or cuda:<index>.")
         self._threads: int = self.declare("threads", 0, "CPU threads of the network; 0: torch's choice.", minimum=0)
         self._proposer: str = self.declare(
             "proposing_checkpoint", "", "Proposes from imagined states, for searches beyond one chunk; empty: this one."

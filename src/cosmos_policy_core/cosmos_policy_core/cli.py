@@ -78,7 +78,7 @@ def usage() -> str:
     """Say what there is."""
     lines, known = ["usage: cosmos-policy COMMAND [OPTIONS]   (COMMAND --help for options and examples)"], available()
     for group, commands in GROUPS.items():
-        rows = [f"  {word:<18} {line}" for word, (_, line) in commands.items() if word in known]
+        rows = [f"  {word:<20}{line}" for word, (_, line) in commands.items() if word in known]
         lines += ["", f"{group}:", *rows]
     return "\n".join([*lines, "", EXIT_STATUS])
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from aloha_hardware.managed_node import ManagedNode
-from aloha_hardware.teleop.settings import TeleopSettings
+from aloha_hardware.teleop.settings import RANGES, TeleopSettings
 
 DESCRIPTIONS = {
     "leaders": "names of the leaders, one per follower in the same order",
@@ -36,6 +36,6 @@ def declare_settings(node: ManagedNode) -> TeleopSettings:
     values: dict[str, Any] = {}
     for entry in fields(TeleopSettings):
         default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
-        value = node.declare(entry.name, default, DESCRIPTIONS[entry.name])
+        value = node.declare(entry.name, default, DESCRIPTIONS[entry.name], RANGES.get(entry.name))
         values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(value)
     return TeleopSettings(**values)

@@ -14,6 +14,14 @@ from aloha_hardware.errors import SettingsError
 
 Vector = NDArray[np.float64]
 SPAN = ("closed", "open")
+RANGES = {
+    "rate": (10.0, 200.0),
+    "state_timeout": (0.02, 1.0),
+    "align_speed": (0.05, 1.5),
+    "align_distance": (0.05, 7.0),
+    "jump": (0.01, 3.2),
+    "closed_below": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True)
@@ -75,14 +83,7 @@ class TeleopSettings:
             span = getattr(self, name)
             if len(span) != len(SPAN) or not all(map(math.isfinite, span)) or span[0] >= span[1]:
                 self._refuse(name, f"{list(span)} is no closed and open angle. Give two, the closed one smaller")
-        for name, low, high in (
-            ("rate", 10.0, 200.0),
-            ("state_timeout", 0.02, 1.0),
-            ("align_speed", 0.05, 1.5),
-            ("align_distance", 0.05, 7.0),
-            ("jump", 0.01, 3.2),
-            ("closed_below", 0.0, 1.0),
-        ):
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 self._refuse(name, f"{value} is not in [{low:g}, {high:g}]. Choose a value inside")
