@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup test demo lint format bench clean
+.PHONY: help setup test demo lint format bench reference clean
 
 PYTHON ?= python3
 SEED ?=
@@ -34,6 +34,9 @@ bench: setup  ## Measure the model, the planner and the simulated cell on this m
 	@$(RUN) cosmos-policy bench model $(ARGS)
 	@$(RUN) cosmos-policy bench planner $(ARGS)
 	@$(RUN) python -m aloha_sim.bench --node $(ARGS)
+
+reference: setup  ## Write docs/reference from the code it describes.
+	@$(RUN) python tools/write_reference.py
 
 clean:  ## Remove what setup made; data and checkpoints stay.
 	@rm -rf .venv .setup build install log .mypy_cache .pytest_cache .ruff_cache .hypothesis

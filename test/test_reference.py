@@ -1,0 +1,64 @@
+"""docs/reference says what the code does, and every parameter of a node explains itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rcl_interfaces.msg import ParameterType
+
+from reference import PAGES, parameters, text
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+NUMBERS = (
+    ParameterType.PARAMETER_INTEGER,
+    ParameterType.PARAMETER_DOUBLE,
+    ParameterType.PARAMETER_INTEGER_ARRAY,
+    ParameterType.PARAMETER_DOUBLE_ARRAY,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _declared() -> Iterator[None]:
+    """Make the nodes once."""
+    declared = parameters.declared
+    found = declared()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parameters, "declared", lambda: found)
+        yield
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_as_the_code_is(name: str) -> None:
+    said = (REFERENCE / name).read_text(encoding="utf-8")
+    assert said == text(name), f"docs/reference/{name} is not what the code says. Run: make reference"
+
+
+def test_every_parameter_explains_itself() -> None:
+    lacking = [
+        f"{executable} {parameter.name}: {problem}"
+        for (_, executable), found in parameters.declared().items()
+        for parameter in found
+        if (problem := _problem(parameter))
+    ]
+    assert not lacking
+
+
+def test_names_that_nodes_share_mean_the_same_in_one_package() -> None:
+    for package in ("cosmos_policy", "aloha_hardware"):
+        common = [found for (owner, _), found in parameters.declared().items() if owner == package]
+        for name in ("auto_start", "exit_on_failure"):
+            texts = {p.descriptor.description for found in common for p in found if p.name == name}
+            assert len(texts) == 1
+
+
+def _problem(parameter: parameters.Parameter) -> str:
+    descriptor = parameter.descriptor
+    if len(descriptor.description) < 8:
+        return "has no description"
+    ranges = (*descriptor.integer_range, *descriptor.floating_point_range)
+    if descriptor.type in NUMBERS and not (ranges or re.search(r"\[.+\]", descriptor.description)):
+        return "is a number without a unit in its description, or a range"
+    return ""
