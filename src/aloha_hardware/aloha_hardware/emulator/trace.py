@@ -18,7 +18,7 @@ class Trace:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self._file: TextIO = Path(path).open("w", encoding="utf-8", buffering=1)
+        self._file: TextIO = Path(path).open("w", encoding="utf-8", buffering=1)  # noqa: SIM115  (open until `close`)
         self._next = 0.0
         self._last: tuple[dict[int, int], list[int]] = ({}, [])
 
