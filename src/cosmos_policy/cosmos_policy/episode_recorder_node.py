@@ -69,7 +69,9 @@ class EpisodeRecorderNode(ManagedNode):
         self._storage = self.declare(
             "storage", "auto", "Who writes: `ros2 bag record` or this node.", choices=("auto", "ros2", "rosbags")
         )
-        self._limit = self.declare("queue_megabytes", 1024, "Messages that may wait for the disk [MB].", minimum=1) * 10**6
+        self._limit = (
+            self.declare("queue_megabytes", 1024, "Messages that may wait for the disk [MB].", minimum=1) * 10**6
+        )
         self._minimum = (
             self.declare("minimum_free_gigabytes", 2.0, "Free space at which an episode ends [GB].", minimum=0.0) * 1e9
         )
