@@ -50,8 +50,8 @@ def launch_problem(words: tuple[str, ...]) -> str:
     from cosmos_policy.errors import GraphError
 
     graph = GRAPHS["aloha_bringup"]
-    if words and ":=" not in words[0] and not words[0].startswith("-") and not OPEN.search(words[0]):
-        name = words[0].removesuffix(".launch.py")
+    name = words[0].removesuffix(".launch.py") if words else ""
+    if name and ":=" not in name and not name.startswith("-") and not OPEN.search(name):
         if name not in GRAPHS:
             return f"there is no graph {name}"
         graph = GRAPHS[name]
