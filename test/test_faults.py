@@ -83,7 +83,7 @@ def test_a_person_can_stop_release_and_move_the_arms_from_a_terminal(
     assert tell_arms(["start"]) == 1
     assert "follower_left: the emergency stop is raised" in capsys.readouterr().err
     assert emergency_stop(["release"]) == 0
-    assert tell_arms(["start"]) == 0
+    assert tell_arms(["start"]) == 0, capsys.readouterr().err
     assert "follower_right is at its start pose" in capsys.readouterr().out
     assert emergency_stop(["relese"]) == 2
 

@@ -53,9 +53,9 @@ class Pace:
 AS_SHIPPED = Pace({"bus_patience": 0.01, "bus_timeout": 0.05, "watchdog": 0.1}, {}, {}, 0.1)
 # For machines that do other things too: what happens is the same, only later.
 RELAXED = Pace(
-    {"bus_patience": 0.03, "bus_timeout": 0.3, "watchdog": 1.0},
+    {"bus_patience": 0.05, "bus_timeout": 0.6, "watchdog": 2.0},
     {"state_rate": 50.0},
-    {"command_timeout": 0.4, "state_silence_periods": 40.0, "image_age_periods": 15.0},
+    {"command_timeout": 0.6, "state_silence_periods": 40.0, "image_age_periods": 15.0},
     1.5,
 )
 
