@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
+from pathlib import Path
 
 import pytest
 
-from cosmos_policy.graph import GRAPHS
+from cosmos_policy.errors import GraphError
+from cosmos_policy.graph import GRAPHS, Graph
 from cosmos_policy_core import cli
 from cosmos_policy_core.commands import described
 from documented import ROOT, Documented, commands, pages
@@ -47,21 +49,24 @@ def problem(words: tuple[str, ...]) -> str:
 
 def launch_problem(words: tuple[str, ...]) -> str:
     """Say what is wrong with the name of a graph and its arguments."""
-    from cosmos_policy.errors import GraphError
-
-    graph = GRAPHS["aloha_bringup"]
-    name = words[0].removesuffix(".launch.py") if words else ""
-    if name and ":=" not in name and not name.startswith("-") and not OPEN.search(name):
-        if name not in GRAPHS:
-            return f"there is no graph {name}"
-        graph = GRAPHS[name]
-    given = dict(word.split(":=", 1) for word in words if ":=" in word)
+    graph, given = launched(words)
+    if graph is None:
+        return f"there is no graph {words[0]}"
     defaults = {argument.name: str(argument.default).lower() for argument in graph.arguments}
     try:
         graph.resolve({name: defaults.get(name, "") if OPEN.search(value) else value for name, value in given.items()})
     except GraphError as error:
         return str(error)
     return ""
+
+
+def launched(words: tuple[str, ...]) -> tuple[Graph | None, dict[str, str]]:
+    """Return the graph that words after `cosmos-policy-launch` or the package name, and its arguments."""
+    graph: Graph | None = GRAPHS["aloha_bringup"]
+    name = words[0].removesuffix(".launch.py") if words else ""
+    if name and ":=" not in name and not name.startswith("-") and not OPEN.search(name):
+        graph = GRAPHS.get(name)
+    return graph, dict(word.split(":=", 1) for word in words if ":=" in word)
 
 
 def test_the_documentation_shows_commands() -> None:
@@ -88,6 +93,43 @@ def test_launch_arguments_exist_and_allow_their_values() -> None:
     assert files and not wrong, "\n".join(wrong)
 
 
+def test_graphs_that_need_no_robot_can_be_started() -> None:
+    lines = [c.words[1:] for c in of("cosmos-policy-launch")]
+    graphs = [launched(words) for words in lines if {"robot:=sim", "robot:=emulated"} & set(words)]
+    assert len(graphs) > 5
+    for graph, given in graphs:
+        assert graph is not None and graph.nodes(given)
+
+
+def test_the_data_commands_of_the_flywheel_do_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_flywheel(("collect-demos", "inspect-data demos", "statistics"), tmp_path, monkeypatch, shorter=True)
+    assert (tmp_path / "demos" / "dataset_statistics.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_the_flywheel_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = ("collect-demos", "inspect-data demos", "statistics", "train", "eval --checkpoint nano", "inspect-data roll")
+    run_flywheel(done, tmp_path, monkeypatch)
+    assert (tmp_path / "checkpoints" / "planning" / "config.json").exists()
+
+
+def run_flywheel(
+    which: tuple[str, ...], folder: Path, monkeypatch: pytest.MonkeyPatch, *, shorter: bool = False
+) -> None:
+    """Run commands of that page in a folder, in their order; shorter: with a single episode."""
+    monkeypatch.chdir(folder)
+    lines = [c.words[1:] for c in of("cosmos-policy") if c.where.startswith("docs/tutorials/flywheel.md")]
+    chosen = [words for words in lines if " ".join(words).startswith(which)]
+    assert len(chosen) >= len(which)
+    for words in chosen:
+        one = [
+            "1" if shorter and before == "--episodes" else word
+            for before, word in zip(("", *words), words, strict=False)
+        ]
+        assert cli.main(one) == 0, " ".join(one)
+
+
 def test_targets_of_make_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     wrong = [c.where for c in of("make") if "=" not in c.words[1] and c.words[1] not in targets]
@@ -106,10 +148,7 @@ def test_examples_of_the_command_line_are_right() -> None:
 
 
 @pytest.mark.parametrize("file", pages(), ids=lambda file: str(file.relative_to(ROOT)))
-def test_links_lead_somewhere(file: object) -> None:
-    from pathlib import Path
-
-    assert isinstance(file, Path)
+def test_links_lead_somewhere(file: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", file.read_text(encoding="utf-8"))
     assert not [t for t in targets if "://" not in t and not (file.parent / t).exists()]
 
