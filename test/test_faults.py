@@ -16,6 +16,7 @@ from cosmos_policy.faults.main import arms, attempt, clock, lifecycle, tasks
 from cosmos_policy.faults.rig import RELAXED, Rig
 from cosmos_policy.faults.task_cases import TASK_CASES
 from cosmos_policy.stop_command import main as emergency_stop
+from cosmos_policy_core.cli import main as cosmos_policy
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -92,3 +93,8 @@ def test_every_case_has_its_own_name_and_says_what_brings_the_robot_back() -> No
     names = [case.name for case in (*ARM_CASES, *TASK_CASES)]
     assert len(set(names)) == len(names)
     assert all(case.recovery and case.fault and case.expected for case in (*ARM_CASES, *TASK_CASES))
+
+
+def test_a_case_that_does_not_exist_is_refused_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cosmos_policy(["bench", "faults", "--cases", "nonsense"]) == 2
+    assert "there is no case 'nonsense'. Use: loss_1," in capsys.readouterr().err

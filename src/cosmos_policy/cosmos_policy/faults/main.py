@@ -104,6 +104,10 @@ def attempt(name: str, case: Run, rig: Rig) -> Outcome:
 def main(words: Sequence[str] | None = None) -> int:
     """Run the cases; the exit code is 1 when one of them did not go as it should."""
     options = _parser().parse_args(words)
+    known = [name for cases, _ in groups() for name in cases]
+    if unknown := [name for name in options.case if name not in known]:
+        print(f"faults: there is no case '{unknown[0]}'. Use: {', '.join(known)}.", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unwinds, so that the graph ends too
     pace = RELAXED if options.relaxed else AS_SHIPPED
     outcomes: dict[str, Outcome] = {}

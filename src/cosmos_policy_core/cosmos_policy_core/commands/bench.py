@@ -10,7 +10,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cosmos_policy_core.commands import bench_control, bench_recorder, bench_seams
+from cosmos_policy_core.commands import bench_control, bench_faults, bench_recorder, bench_seams
 from cosmos_policy_core.commands.described import explanation
 from cosmos_policy_core.errors import ConfigurationError
 
@@ -97,6 +97,7 @@ Options = (
     | Annotated[
         bench_recorder.Recorder, tyro.conf.subcommand("recorder", description=explanation(bench_recorder.Recorder))
     ]
+    | Annotated[bench_faults.Faults, tyro.conf.subcommand("faults", description=explanation(bench_faults.Faults))]
 )
 
 
@@ -111,6 +112,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         return bench_seams.run(options)
     if isinstance(options, bench_control.Control):
         return bench_control.run(options)
+    if isinstance(options, bench_faults.Faults):
+        return bench_faults.run(options)
     if isinstance(options, bench_recorder.Recorder):
         return bench_recorder.run(options)
     import torch
