@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rcl_interfaces.msg import ParameterType
+from rclpy.parameter import Parameter
 
 from reference import PAGES, parameters, text
 
@@ -52,6 +53,26 @@ def test_names_that_nodes_share_mean_the_same_in_one_package() -> None:
         for name in ("auto_start", "exit_on_failure"):
             texts = {p.descriptor.description for found in common for p in found if p.name == name}
             assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("executable", "name", "value", "sentence"),
+    [
+        ("planner_node", "candidates", 0, "planner: parameter candidates must be at least 1."),
+        ("planner_node", "mode", "hurry", "planner: parameter mode: 'hurry' is unknown. Use one of: hold, "),
+        ("chunk_executor_node", "realtime_priority", 100, "parameter realtime_priority must lie in [0, 99]."),
+        ("arm_driver_node", "rate", 500.0, "arm_driver: parameter rate must lie in [1, 200]."),
+        ("arm_driver_node", "rate", 100, "arm_driver: parameter rate is not of type float (write 1.0, not 1)."),
+        ("teleop_node", "jump", 9.0, "teleop: parameter jump must lie in [0.01, 3.2]."),
+        ("leaders_node", "rate", 0.0, "leaders: parameter rate must lie in [1, 500]."),
+        ("camera_node", "jpeg_quality", 0, "camera: parameter jpeg_quality must lie in [1, 100]."),
+    ],
+)
+def test_a_wrong_value_is_refused_in_one_sentence(executable: str, name: str, value: object, sentence: str) -> None:
+    makers = {end: make for (_, end), make in parameters.nodes().items()}
+    with parameters.context(), pytest.raises(Exception, match=re.escape(sentence)) as refused:
+        makers[executable](parameter_overrides=[Parameter(name, value=value)])
+    assert "\n" not in str(refused.value) and not type(refused.value).__module__.startswith("rclpy")
 
 
 def _problem(parameter: parameters.Parameter) -> str:

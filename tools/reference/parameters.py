@@ -30,8 +30,8 @@ class Parameter:
 def declared() -> dict[tuple[str, str], list[Parameter]]:
     """Return the parameters of every (package, executable), by making each node without configuring it."""
     found = {}
-    with _context():
-        for (package, executable), make in _nodes().items():
+    with context():
+        for (package, executable), make in nodes().items():
             node = make()
             try:
                 names = [name for name in node.list_parameters([], 0).names if name not in FOREIGN]
@@ -61,7 +61,8 @@ def page() -> str:
     return "\n".join(parts)
 
 
-def _nodes() -> dict[tuple[str, str], Callable[[], Node]]:
+def nodes() -> dict[tuple[str, str], Callable[..., Node]]:
+    """Return what makes each node, by package and executable."""
     from aloha_hardware.arm_driver_node import ArmDriverNode
     from aloha_hardware.camera_node import CameraNode
     from aloha_hardware.leaders_node import LeadersNode
@@ -103,7 +104,8 @@ def _cell() -> Node:
 
 
 @contextmanager
-def _context() -> Iterator[None]:
+def context() -> Iterator[None]:
+    """Open rclpy for a while."""
     rclpy.init()
     try:
         yield

@@ -47,9 +47,7 @@ def declare(
         hint = " (write 1.0, not 1)" if isinstance(default, float) else ""
         raise ParameterError(f"{node.get_name()}: parameter {name} is not of type {kind}{hint}.") from error
     except InvalidParameterValueException as error:
-        raise ParameterError(
-            f"{node.get_name()}: parameter {name} must lie in [{_bound(minimum)}, {_bound(maximum)}]."
-        ) from error
+        raise ParameterError(f"{node.get_name()}: parameter {name} must {_within(minimum, maximum)}.") from error
     if choices is not None:
         _refuse(node, name, value, choices)
         if not read_only:
@@ -108,5 +106,7 @@ def _listed(choices: Sequence[Any]) -> str:
     return ", ".join(str(choice) for choice in choices)
 
 
-def _bound(value: float | None) -> str:
-    return "any" if value is None else f"{value:g}"
+def _within(minimum: float | None, maximum: float | None) -> str:
+    if minimum is not None and maximum is not None:
+        return f"lie in [{minimum:g}, {maximum:g}]"
+    return f"be at least {minimum:g}" if minimum is not None else f"be at most {maximum:g}"
