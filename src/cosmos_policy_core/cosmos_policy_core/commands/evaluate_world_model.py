@@ -130,8 +130,8 @@ def _extremes(sights: list[Any]) -> list[Any]:
 
 def _tell(summary: dict[str, Any], console: Console) -> None:
     table = Table("", "", title=f"{summary['candidates']} candidates of {summary['plans']} plans", show_header=False)
-    for key, value in summary.items():
-        table.add_row(key.replace("_", " "), str(value))
+    for fact in _facts(summary).items():
+        table.add_row(*fact)
     console.print(table)
 
 
@@ -144,7 +144,12 @@ def _write(
     files = write_figures(folder, truth_figures(fates, sights[:SHOWN], cameras))
     (folder / "fates.json").write_text(json.dumps([asdict(fate) for fate in fates]) + "\n")
     (folder / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
-    target, facts = folder / "report.html", {key.replace("_", " "): str(value) for key, value in summary.items()}
+    target, facts = folder / "report.html", _facts(summary)
     pictures = {name: file.read_bytes() for name, file in files.items()}
     target.write_text(page(f"World model against simulator: {summary['task']}", facts, pictures), "utf-8")
     return target
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, str]:
+    """Say the numbers in words; "-" where there was nothing to measure."""
+    return {key.replace("_", " "): "-" if value is None else str(value) for key, value in summary.items()}

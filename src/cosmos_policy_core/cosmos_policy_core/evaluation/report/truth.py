@@ -43,8 +43,11 @@ def draw_calibration(axes: Axes, fates: Sequence[Fate]) -> None:
 
 def draw_ranking(axes: Axes, fates: Sequence[Fate]) -> None:
     """Draw every plan's candidates by predicted value: successes above, failures below, the valued best ringed."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.set(title="Candidates of every plan, the best valued ringed", xlabel="plan", ylabel="predicted value")
     axes.set_ylim(-0.02, 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     for number, group in enumerate(by_plan(fates)):
         for success, colour, shift in ((True, "tab:green", -0.15), (False, "tab:red", 0.15)):
