@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool, Trigger
 
-from aloha_hardware.managed_node import ManagedNode, run
+from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.teleop.following import Phase, Seen, Teleoperation
 from aloha_hardware.teleop.parameters import declare_settings
 
@@ -74,6 +73,14 @@ class TeleopNode(ManagedNode):
 
     # Topics and services --------------------------------------------------------------------------------------------
 
+    def _look(self) -> None:
+        """Take the newest joint states where they are used: an executor that wakes for each costs most of a core."""
+        for arm, states in self._arms.items():
+            with states.handle:
+                taken = states.handle.take_message(JointState, False)
+            if taken is not None:
+                self._on_state(arm, taken[0])
+
     def _on_state(self, arm: str, message: JointState) -> None:
         positions = dict(zip(message.name, message.position, strict=False))
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * NANO
@@ -104,6 +111,7 @@ class TeleopNode(ManagedNode):
 
     def _tick(self) -> None:
         now = self.get_clock().now()
+        self._look()
         with self._lock:
             commands = self._teleoperation.tick(now.nanoseconds * NANO, self._seen) if self._active else {}
             phase, reason = self._teleoperation.phase, self._teleoperation.reason
@@ -158,9 +166,12 @@ class TeleopNode(ManagedNode):
         }
         self._state = self.create_publisher(String, "/teleop/state", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        for arm in (*settings.leaders, *settings.followers):
-            topic = f"/{arm}/joint_states"
-            self.create_subscription(JointState, topic, partial(self._on_state, arm), SENSOR, callback_group=group)
+        self._arms = {
+            arm: self.create_subscription(
+                JointState, f"/{arm}/joint_states", never_called, SENSOR, callback_group=Polled()
+            )
+            for arm in (*settings.leaders, *settings.followers)
+        }
         self.create_subscription(Bool, "/emergency_stop", self._on_stop, LATCHED, callback_group=group)
         self.create_service(Trigger, "~/pause", self._pause)
         self.create_service(Trigger, "~/resume", self._resume)

@@ -131,6 +131,16 @@ def test_an_arm_that_falls_silent_stops_both_pairs_until_a_person_resumes(arm: s
     assert bench.tick() and bench.phase.value == "aligning"
 
 
+def test_an_arm_that_falls_silent_before_anybody_has_led_is_waited_for() -> None:
+    bench = Bench()
+    bench.lead(0.3)
+    assert bench.tick(0.2) and bench.phase is Phase.ALIGNING
+    bench.silent.add("leader_left")
+    assert bench.tick(0.3) == {} and bench.phase.value == "waiting"
+    bench.silent.clear()
+    assert bench.tick() and bench.phase.value == "aligning"
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_joint_states_that_are_no_numbers_stop_everything(value: float) -> None:
     bench = Bench()

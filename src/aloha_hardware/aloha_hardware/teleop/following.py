@@ -82,10 +82,10 @@ class Teleoperation:
             return {}
         lost = self._lost(now, arms)
         if lost:
-            if self.phase is Phase.WAITING:
-                self.reason = lost
-            else:
+            if self.phase is Phase.FOLLOWING:
                 self.pause(lost)
+            else:  # nobody has led yet: begin again when it is back, with closed grippers
+                self.phase, self.reason = Phase.WAITING, lost
             return {}
         if self.phase is Phase.WAITING:
             return self._try_to_begin(now, arms)
