@@ -30,7 +30,7 @@ from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 
-SETTLING = 0.3  # [s]
+SETTLING = 0.8  # [s] of discovery: a server that does not know us yet sends its answer to nobody
 ANSWER_TIMEOUT = 10.0  # [s] for short questions: acceptance, cancellation
 
 
