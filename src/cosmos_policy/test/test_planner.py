@@ -622,6 +622,13 @@ def test_the_next_plan_is_made_while_a_chunk_runs_and_takes_over(
     graph: FakeGraph, commander: Commander, mode: str, deadline: float
 ) -> None:
     graph.executor.chunk_seconds = 2.0  # as long as the contract says: the seam is where the feedback puts it
+    slow = iter((0.2,))  # the first plan's time is what the second one begins before the seam
+
+    def score(request: ScoreChunks.Request) -> ScoreChunks.Response:
+        time.sleep(next(slow, 0.0))
+        return graph.policy.score_well(request)
+
+    graph.policy.score = score
     with graph.planner(mode=mode, deadline=deadline):
         outcome = Running(commander, max_chunks=2).wait()
         until(lambda: len(graph.reports) == 2)
