@@ -62,6 +62,8 @@ class Watcher:
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, self.state
+            if "s old;" in self.state:  # this machine stood still; a person would go on
+                self.call("resume")
             time.sleep(0.02)
 
     def close(self) -> None:
@@ -85,7 +87,7 @@ def watcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watcher]:
     )
     watcher = Watcher()
     try:
-        watcher.until(lambda: watcher.state == "following", 90.0)
+        watcher.until(lambda: watcher.state == "following" and len(watcher.joints) == 4, 90.0)
         yield watcher
     finally:
         graph.send_signal(signal.SIGINT)

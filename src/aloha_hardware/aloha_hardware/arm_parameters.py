@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
-
 from aloha_hardware.arm_settings import RANGES, ArmSettings
+from aloha_hardware.declared import declared
 from aloha_hardware.managed_node import ManagedNode
 
 DESCRIPTIONS = {
@@ -56,12 +54,4 @@ def declare_settings(node: ManagedNode) -> ArmSettings:
     Raises:
         SettingsError: a value is of another type or unsafe.
     """
-    values: dict[str, Any] = {}
-    for entry in fields(ArmSettings):
-        default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
-        # ROS cannot tell the type of an empty list.
-        value = node.declare(
-            entry.name, [""] if default == [] else default, DESCRIPTIONS[entry.name], RANGES.get(entry.name)
-        )
-        values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(v for v in value if v != "")
-    return ArmSettings(**values)
+    return ArmSettings(**declared(node, ArmSettings, DESCRIPTIONS, RANGES))

@@ -20,14 +20,13 @@ from sensor_msgs.msg import JointState
 
 from cosmos_policy import parameters
 from cosmos_policy.errors import NoAnswer, ReplayError
-from cosmos_policy.managed_node import USER_ERRORS
 from cosmos_policy.qos import SENSOR_DATA
 from cosmos_policy.replay.stream import MotionStream
 from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.data.actions import recorded_actions
 from cosmos_policy_core.data.messages import state_problem
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ObservationError
+from cosmos_policy_core.errors import CosmosPolicyError, ObservationError
 from cosmos_policy_core.execution.approach import approach, slowed
 
 STATES_TIMEOUT = 30.0  # [s]
@@ -120,7 +119,7 @@ def main(args: list[str] | None = None) -> int:
         signal.signal(number, end)
     try:
         node = EpisodeReplayNode()
-    except USER_ERRORS as error:
+    except CosmosPolicyError as error:
         print(error, file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         return 1
@@ -128,7 +127,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         node.replay(ended)
         return 0
-    except USER_ERRORS as error:
+    except CosmosPolicyError as error:
         node.get_logger().error(str(error))
         return 0 if ended.is_set() else 1
     finally:

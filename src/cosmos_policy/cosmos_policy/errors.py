@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from cosmos_policy_core.errors import CosmosPolicyError
 
-class NodeError(Exception):
-    """Base of all errors of this package a user can cause or repair; printed without a traceback."""
+
+class NodeError(CosmosPolicyError):
+    """Base of all errors of this package; like the core's, a user can cause or repair them: no traceback."""
 
 
 class ObservationUnavailable(NodeError):

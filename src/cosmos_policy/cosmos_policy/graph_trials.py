@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from cosmos_policy.demo.graph_process import GraphProcess
-from cosmos_policy.errors import DemoError, NoAnswer, NodeError
+from cosmos_policy.errors import DemoError, NoAnswer
 from cosmos_policy.qos import REPORTS
 from cosmos_policy.run_task import Commander
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ConfigurationError, SimulatorError
+from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
 from cosmos_policy_msgs.msg import PlanReport
 
@@ -30,15 +30,8 @@ def run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
 
     Raises:
         ConfigurationError: a setting of the campaign that the graph's launch arguments do not have.
-        SimulatorError: the graph ended, does not answer, or another one runs in this ROS domain.
+        DemoError, NoAnswer: the graph ended, does not answer, or another one runs in this ROS domain.
     """
-    try:
-        yield from _run(campaign, seeds)
-    except NodeError as error:
-        raise SimulatorError(f"eval --ros: {error}") from None
-
-
-def _run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
     arguments = graph_arguments(campaign)
     contract = Embodiment.load(campaign.embodiment)
     steps = campaign.max_steps or _time_limit(contract, campaign.task)

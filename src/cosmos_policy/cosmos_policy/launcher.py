@@ -19,7 +19,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from honcho.manager import Manager
 
 from cosmos_policy import dds
-from cosmos_policy.errors import GraphError, NodeError
+from cosmos_policy.errors import GraphError
 from cosmos_policy.graph import BRINGUP, GRAPHS, Graph, NodeSpec
 from cosmos_policy.graph.description import typed
 from cosmos_policy_core.errors import CosmosPolicyError
@@ -176,7 +176,7 @@ def main(words: Sequence[str] | None = None) -> int:
             _show_arguments(graph)
             return 0
         return run(graph.nodes(given))
-    except (NodeError, CosmosPolicyError) as error:
+    except CosmosPolicyError as error:
         print(f"cosmos-policy-launch: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

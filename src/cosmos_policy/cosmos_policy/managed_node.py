@@ -13,14 +13,11 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from cosmos_policy import parameters
-from cosmos_policy.errors import NodeError
 from cosmos_policy_core.errors import CosmosPolicyError
 
 SUCCESS = TransitionCallbackReturn.SUCCESS
 FAILURE = TransitionCallbackReturn.FAILURE
 ERROR = TransitionCallbackReturn.ERROR
-
-USER_ERRORS = (NodeError, CosmosPolicyError)
 
 
 class ManagedNode(LifecycleNode):
@@ -136,7 +133,7 @@ class ManagedNode(LifecycleNode):
     def _attempt(self, name: str, hook: Callable[[], None]) -> TransitionCallbackReturn:
         try:
             hook()
-        except USER_ERRORS as error:
+        except CosmosPolicyError as error:
             self.get_logger().error(str(error))
             return FAILURE
         except Exception:

@@ -15,7 +15,8 @@ import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from cosmos_policy.managed_node import USER_ERRORS, ManagedNode
+from cosmos_policy.managed_node import ManagedNode
+from cosmos_policy_core.errors import CosmosPolicyError
 
 # A callback that does not come back (a network in the middle of a sample) must not keep the process alive.
 SECONDS_TO_END = 3.5
@@ -32,7 +33,7 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     _end_on_signals(ended)
     try:
         node = make_node()
-    except USER_ERRORS as error:
+    except CosmosPolicyError as error:
         print(error, file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         return 1

@@ -14,9 +14,10 @@ from cosmos_policy_core.data.hdf5 import read_episode
 from cosmos_policy_core.data.mp4 import Mp4Frames
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError, SimulatorError
-from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, evaluate, summarise
+from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
 from cosmos_policy_core.evaluation.intervals import wilson
 from cosmos_policy_core.evaluation.report.evaluation_report import write_report
+from cosmos_policy_core.evaluation.worker import evaluate
 
 
 def test_the_wilson_interval_matches_published_values() -> None:

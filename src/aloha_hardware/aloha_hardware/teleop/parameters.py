@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
-
+from aloha_hardware.declared import declared
 from aloha_hardware.managed_node import ManagedNode
 from aloha_hardware.teleop.settings import RANGES, TeleopSettings
 
@@ -33,9 +31,4 @@ def declare_settings(node: ManagedNode) -> TeleopSettings:
     Raises:
         SettingsError: a value is of another type or unsafe.
     """
-    values: dict[str, Any] = {}
-    for entry in fields(TeleopSettings):
-        default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
-        value = node.declare(entry.name, default, DESCRIPTIONS[entry.name], RANGES.get(entry.name))
-        values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(value)
-    return TeleopSettings(**values)
+    return TeleopSettings(**declared(node, TeleopSettings, DESCRIPTIONS, RANGES))

@@ -20,7 +20,6 @@ from rich.table import Table
 from cosmos_policy.bench.probe import Probe
 from cosmos_policy.bench.processes import Nodes
 from cosmos_policy.dds import profile
-from cosmos_policy.errors import NodeError
 from cosmos_policy.graph import BRINGUP, NodeSpec
 from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.checkpoints import find
@@ -51,12 +50,8 @@ class Setup:
 def run(options: Any) -> int:
     """Bring the graph up, measure, print; the options are those of `bench control`."""
     setup = Setup(**{field.name: getattr(options, field.name) for field in fields(Setup)})
-    try:
-        with tempfile.TemporaryDirectory(prefix="bench_control_") as folder:
-            report = measure(setup, Path(folder))
-    except NodeError as error:
-        print(f"cosmos-policy: {error}", file=sys.stderr)
-        return 2
+    with tempfile.TemporaryDirectory(prefix="bench_control_") as folder:
+        report = measure(setup, Path(folder))
     _print(report)
     if options.json:
         print(json.dumps(report))

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from cosmos_policy.bench.senders import put_stamp, serialized_image, serialized_joints
 from cosmos_policy.dds import profile
-from cosmos_policy.errors import NoAnswer, NodeError
+from cosmos_policy.errors import NoAnswer
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Remote
 from cosmos_policy.recorder.topics import bag_topics, recorded_topics
@@ -35,11 +35,7 @@ Counts = Mapping[str, int]
 
 def run(options: Any) -> int:
     """Measure, print, and say by the exit code whether the writer lost anything."""
-    try:
-        report = measure(options, cell(options))
-    except NodeError as error:
-        print(f"cosmos-policy: {error}", file=sys.stderr)
-        return 2
+    report = measure(options, cell(options))
     _print(report)
     if options.json:
         print(json.dumps(report))

@@ -25,7 +25,7 @@ from cosmos_policy.demo.history import History
 from cosmos_policy.demo.recorder import Recorder
 from cosmos_policy.demo.summary import Summary, screen, summarise
 from cosmos_policy.demo.timeline import draw_timeline
-from cosmos_policy.errors import DemoError, NodeError
+from cosmos_policy.errors import DemoError
 from cosmos_policy.graph.robot import ROBOTS
 from cosmos_policy.run_task import Commander, TaskOutcome
 from cosmos_policy_core.embodiment import Embodiment
@@ -165,7 +165,7 @@ def main(words: Sequence[str] | None = None) -> int:
     console = Console(stderr=options.json)
     try:
         summary = run_demo(options, console)
-    except (NodeError, CosmosPolicyError) as error:
+    except CosmosPolicyError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

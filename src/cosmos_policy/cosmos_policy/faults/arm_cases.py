@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from cosmos_policy.errors import NoAnswer
+from cosmos_policy.faults.case import Case, Verb
 from cosmos_policy.faults.outcome import Outcome
 from cosmos_policy.faults.processes import until
 from cosmos_policy.faults.rig import EXECUTOR, HOLDS, LEFT, RIGHT, Rig, said
@@ -19,28 +20,16 @@ DISTANCE = 0.6  # [rad] in one chunk
 MIDDLE = 20  # actions into it: the joints are at half speed or more
 WATCHED = 1.5  # [s] after the fault
 
-Verb = Callable[[Rig], object]
-
 
 @dataclass(frozen=True)
-class ArmCase:
+class ArmCase(Case):
     """A fault in the middle of a chunk.
 
     Args:
-        reasons: terminations that are right; empty: the executor is gone and no result comes.
-        words: what the user must have been told, somewhere.
         goes_on: whether the arms are to move on.
         limp: (arm, joint) that nothing holds afterwards.
     """
 
-    name: str
-    fault: str
-    expected: str
-    recovery: str
-    break_it: Verb
-    mend_it: Verb
-    reasons: Sequence[str]
-    words: Sequence[str] = ()
     goes_on: bool = False
     limp: Sequence[tuple[str, str]] = ()
 

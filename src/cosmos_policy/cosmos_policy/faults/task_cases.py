@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from sensor_msgs.msg import Image
 
 from cosmos_policy.errors import NoAnswer
+from cosmos_policy.faults.case import Case, Verb
 from cosmos_policy.faults.outcome import Outcome
 from cosmos_policy.faults.processes import Part
 from cosmos_policy.faults.rig import POLICY, Rig
@@ -23,24 +22,8 @@ CHUNKS = 20  # more than a task gets to run
 LATENESS = 0.5  # [s]
 MIDDLE = 10
 
-Verb = Callable[[Rig], object]
 
-
-@dataclass(frozen=True)
-class TaskCase:
-    """A fault while a task executes a chunk."""
-
-    name: str
-    fault: str
-    expected: str
-    recovery: str
-    break_it: Verb
-    mend_it: Verb
-    reasons: Sequence[str]
-    words: Sequence[str]
-
-
-def run(case: TaskCase, rig: Rig) -> Outcome:
+def run(case: Case, rig: Rig) -> Outcome:
     """Begin a task, break, wait for its end, mend, and see whether the next task executes a chunk."""
     operator = rig.operator
     running = operator.task(INSTRUCTION, CHUNKS)
@@ -72,7 +55,7 @@ def run(case: TaskCase, rig: Rig) -> Outcome:
     )
 
 
-def _mend(case: TaskCase, rig: Rig) -> tuple[bool, str]:
+def _mend(case: Case, rig: Rig) -> tuple[bool, str]:
     try:
         case.mend_it(rig)
         rig.moves()
@@ -151,7 +134,7 @@ def thaws(rig: Rig) -> None:
 
 
 TASK_CASES = (
-    TaskCase(
+    Case(
         "camera_frozen",
         "a camera shows the same picture again and again",
         "end the chunk, rest, do not plan on it",
@@ -161,7 +144,7 @@ TASK_CASES = (
         ("NO_OBSERVATION",),
         (CAMERA, "frozen"),
     ),
-    TaskCase(
+    Case(
         "camera_late",
         f"a camera's pictures come {LATENESS:g} s late",
         "end the chunk, rest, do not plan on them",
@@ -171,7 +154,7 @@ TASK_CASES = (
         ("NO_OBSERVATION",),
         (f"/{CAMERA}/image_raw",),
     ),
-    TaskCase(
+    Case(
         "camera_gone",
         "a camera's process is killed",
         "end the chunk, rest, do not plan without it",
@@ -181,7 +164,7 @@ TASK_CASES = (
         ("NO_OBSERVATION",),
         (f"/{CAMERA}/image_raw",),
     ),
-    TaskCase(
+    Case(
         "policy_killed",
         "the policy is killed",
         "end the chunk, rest",
@@ -191,7 +174,7 @@ TASK_CASES = (
         ("POLICY_FAILED",),
         ("/policy/propose_chunks",),
     ),
-    TaskCase(
+    Case(
         "policy_slow",
         "the policy does not answer in time",
         "end the chunk, rest",
@@ -201,7 +184,7 @@ TASK_CASES = (
         ("POLICY_FAILED",),
         ("/policy/propose_chunks",),
     ),
-    TaskCase(
+    Case(
         "policy_nan",
         "the policy answers with NaN",
         "end the chunk, rest: nothing of it is executed",
@@ -211,7 +194,7 @@ TASK_CASES = (
         ("POLICY_FAILED", "EXECUTION_FAILED"),
         ("is nan",),
     ),
-    TaskCase(
+    Case(
         "policy_error",
         "the policy reports an error",
         "end the chunk, rest",
@@ -221,7 +204,7 @@ TASK_CASES = (
         ("POLICY_FAILED",),
         ("Restart the policy",),
     ),
-    TaskCase(
+    Case(
         "task_stopped",
         "the emergency stop is raised during a task",
         "both hold; the task is over",

@@ -20,7 +20,7 @@ ARGUMENTS = (
     ),
 )
 
-PATIENCE = 0.3  # [s] age of joint states from processes that share this machine with everything else
+PATIENCE = 1.0  # [s] age of joint states where no arm can be hurt and one machine does everything
 
 
 def teleop(chosen: Chosen) -> list[NodeSpec]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cosmos_policy_core.errors import ConfigurationError
-from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, evaluate, summarise
+from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
 from cosmos_policy_core.evaluation.paired import Paired
 
 PlannerName = Literal["direct", "best_of_n"]
@@ -168,6 +168,8 @@ def _run(campaign: Campaign, options: Options, console: Console) -> list[Outcome
 
 def _trials(campaign: Campaign, seeds: Sequence[int], options: Options) -> Iterator[Outcome]:
     if not options.ros:
+        from cosmos_policy_core.evaluation.worker import evaluate
+
         return evaluate(campaign, seeds, options.workers or os.cpu_count() or 1, options.record)
     from cosmos_policy_core.commands.with_ros import nodes_module
 

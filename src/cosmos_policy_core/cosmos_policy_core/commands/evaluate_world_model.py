@@ -86,32 +86,28 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
 
 
 def _follow(options: Options, console: Console) -> tuple[list[Any], list[Any], tuple[str, ...]]:
-    import torch
-
-    from cosmos_policy_core.data.collection import make_cell
-    from cosmos_policy_core.embodiment import Embodiment
+    from cosmos_policy_core.evaluation.campaign import Campaign
     from cosmos_policy_core.evaluation.truth import TruthCheck, TruthOptions
-    from cosmos_policy_core.model.policy import CosmosPolicy
+    from cosmos_policy_core.evaluation.worker import TrialBench
 
-    torch.set_num_threads(options.threads)
-    contract = Embodiment.load(options.embodiment)
-    policy = world = CosmosPolicy.from_pretrained(options.checkpoint)
-    if options.planning_checkpoint is not None:
-        world = CosmosPolicy.from_pretrained(options.planning_checkpoint)
-    for model in (policy, world):
-        model.check(contract)
+    campaign = Campaign(
+        checkpoint=options.checkpoint,
+        planning_checkpoint=options.planning_checkpoint,
+        task=options.task,
+        embodiment=options.embodiment,
+        max_steps=options.max_steps,
+    )
     fates, sights = [], []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    environment = make_cell(contract, options.task, render=False, max_episode_steps=10**6)
-    with closing(environment), Progress(*columns, console=console) as progress:
+    with closing(TrialBench(campaign, options.threads)) as bench, Progress(*columns, console=console) as progress:
         settings = TruthOptions(
             candidates=options.candidates,
             futures=options.futures,
             values=options.values,
-            max_steps=options.max_steps or environment.unwrapped.cell.task.max_steps,
-            gamma=world.config.gamma or DEFAULT_GAMMA,
+            max_steps=bench.options.max_steps,
+            gamma=bench.world.config.gamma or DEFAULT_GAMMA,
         )
-        check = TruthCheck(environment, policy, world, settings)
+        check = TruthCheck(bench.environment, bench.policy, bench.world, settings)
         task = progress.add_task("episodes", total=options.episodes)
         for seed in range(options.seed, options.seed + options.episodes):
             for of_plan, seen in check.follow(seed):
@@ -119,7 +115,7 @@ def _follow(options: Options, console: Console) -> tuple[list[Any], list[Any], t
                 sights += _extremes(seen)
                 progress.update(task, description=f"episodes ({len(fates)} candidates)")
             progress.advance(task)
-    return fates, sights, contract.camera_names
+    return fates, sights, bench.contract.camera_names
 
 
 def _extremes(sights: list[Any]) -> list[Any]:

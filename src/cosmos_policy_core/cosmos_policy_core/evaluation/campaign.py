@@ -1,17 +1,14 @@
-"""Many trials over several processes, resumable, summarised honestly."""
+"""What is evaluated, what came of each trial, and what all of them say; on disk, so that a campaign continues."""
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from cosmos_policy_core.evaluation.intervals import wilson
-from cosmos_policy_core.evaluation.worker import Worker
 
 LAST_STAGE = 4  # of every task of the cell: it is accomplished now, if only for a moment
 
@@ -60,32 +57,6 @@ class Outcome:
     plan_seconds: float
     success_score: float = 0.0
     ended: str = ""
-
-
-def evaluate(campaign: Campaign, seeds: Sequence[int], workers: int, record: Path | None = None) -> Iterator[Outcome]:
-    """Run the seeds in several processes; yields outcomes as they finish.
-
-    Args:
-        record: folder that gets every trial as an episode, failures included.
-    """
-    folder = None if record is None else str(record)
-    if workers <= 1 or len(seeds) <= 1:
-        Worker.start(asdict(campaign), folder)
-        try:
-            yield from (Outcome(**Worker.run(seed)) for seed in seeds)
-        finally:
-            Worker.stop()
-        return
-    context = multiprocessing.get_context("spawn")  # neither a renderer nor a thread pool survives a fork
-    arguments = (asdict(campaign), folder)
-    with ProcessPoolExecutor(min(workers, len(seeds)), context, initializer=Worker.start, initargs=arguments) as pool:
-        futures = [pool.submit(Worker.run, seed) for seed in seeds]
-        try:
-            for future in as_completed(futures):
-                yield Outcome(**future.result())
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def summarise(campaign: Campaign, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:

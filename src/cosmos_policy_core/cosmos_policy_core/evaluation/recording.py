@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from cosmos_policy_core.data import jpeg
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.evaluation.campaign import Outcome
 
 
 class TrialRecorder:
@@ -39,15 +40,15 @@ class TrialRecorder:
         if self._actions:
             self.before_step(cell, self._actions[-1])
 
-    def episode(self, instruction: str, outcome: Mapping[str, Any], extra: Mapping[str, str]) -> Episode:
-        """Return the episode. `outcome`: the fields of an `Outcome`."""
+    def episode(self, instruction: str, outcome: Outcome, extra: Mapping[str, str]) -> Episode:
+        """Return the episode; `extra` are further attributes of its file."""
         return Episode(
             actions=np.asarray(self._actions, dtype=np.float32),
             proprio=np.asarray(self._proprio, dtype=np.float32),
             jpegs=self._jpegs,
             instruction=instruction,
-            success=bool(outcome["success"]),
-            success_score=float(outcome["success_score"]),
-            seed=int(outcome["seed"]),
-            extra={**extra, "stage": int(outcome["best_stage"])},
+            success=outcome.success,
+            success_score=outcome.success_score,
+            seed=outcome.seed,
+            extra={**extra, "stage": outcome.best_stage},
         )

@@ -1,12 +1,41 @@
-"""What one process of an evaluation holds: its cell and its models, made once."""
+"""Trials of a campaign in several processes, and what one of them holds: its cell and its models, made once."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from cosmos_policy_core.errors import CosmosPolicyError
+from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
+
+
+def evaluate(campaign: Campaign, seeds: Sequence[int], workers: int, record: Path | None = None) -> Iterator[Outcome]:
+    """Run the seeds in several processes; yields outcomes as they finish.
+
+    Args:
+        record: folder that gets every trial as an episode, failures included.
+    """
+    if workers <= 1 or len(seeds) <= 1:
+        bench = TrialBench(campaign)
+        try:
+            yield from (bench.trial(seed, record) for seed in seeds)
+        finally:
+            bench.close()
+        return
+    context = multiprocessing.get_context("spawn")  # neither a renderer nor a thread pool survives a fork
+    arguments = (campaign, record)
+    with ProcessPoolExecutor(min(workers, len(seeds)), context, initializer=Worker.start, initargs=arguments) as pool:
+        futures = [pool.submit(Worker.run, seed) for seed in seeds]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 class Worker:
@@ -17,42 +46,30 @@ class Worker:
     problem: CosmosPolicyError | None = None
 
     @classmethod
-    def start(cls, campaign: dict[str, Any], record: str | None = None) -> None:
+    def start(cls, campaign: Campaign, record: Path | None) -> None:
         """Load everything; a user's mistake is kept for `run`, because a pool hides what its initialiser raises."""
-        cls.problem, cls.record = None, None if record is None else Path(record)
+        cls.record = record
         try:
             cls.bench = TrialBench(campaign)
         except CosmosPolicyError as error:
             cls.problem = error
 
     @classmethod
-    def stop(cls) -> None:
-        """Free what `start` opened."""
-        if cls.bench is not None:
-            cls.bench.close()
-            cls.bench = None
-
-    @classmethod
-    def run(cls, seed: int) -> dict[str, Any]:
-        """Run one trial and return the fields of an `Outcome`."""
+    def run(cls, seed: int) -> Outcome:
+        """Run one trial."""
         if cls.problem is not None:
             raise cls.problem
-        if cls.record is None:
-            return cls.bench.run(seed)
-        return cls.bench.run_recorded(seed, cls.record)
+        return cls.bench.trial(seed, cls.record)
 
 
 class TrialBench:
     """A cell, a planner and how trials are run.
 
-    Args:
-        campaign: the fields of a `Campaign`.
-
     Raises:
         CosmosPolicyError: checkpoint, contract, task or planner settings that cannot be used.
     """
 
-    def __init__(self, campaign: dict[str, Any]) -> None:
+    def __init__(self, campaign: Campaign, threads: int = 1) -> None:
         os.environ.setdefault("LP_NUM_THREADS", "1")
         import torch
 
@@ -61,21 +78,21 @@ class TrialBench:
         from cosmos_policy_core.evaluation.rollout import RolloutOptions
         from cosmos_policy_core.model.policy import CosmosPolicy
 
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
         self.campaign = campaign
-        self.contract = Embodiment.load(campaign["embodiment"])
-        self.policy = CosmosPolicy.from_pretrained(campaign["checkpoint"])
+        self.contract = Embodiment.load(campaign.embodiment)
+        self.policy = CosmosPolicy.from_pretrained(campaign.checkpoint)
         self.policy.check(self.contract)
         self.world = self.policy
-        if campaign["planning_checkpoint"] is not None:
-            self.world = CosmosPolicy.from_pretrained(campaign["planning_checkpoint"])
+        if campaign.planning_checkpoint is not None:
+            self.world = CosmosPolicy.from_pretrained(campaign.planning_checkpoint)
             self.world.check(self.contract)
         self.planner = self._planner()
-        self.environment = make_cell(self.contract, campaign["task"], render=False, max_episode_steps=1_000_000)
+        self.environment = make_cell(self.contract, campaign.task, render=False, max_episode_steps=1_000_000)
         cell = self.environment.unwrapped.cell
         self.instruction, self.stages = cell.settings.instruction, tuple(cell.task.stages)
-        max_steps = campaign["max_steps"] or cell.task.max_steps
-        self.options = RolloutOptions(max_steps, self.contract.executed_steps, campaign["thinking"])
+        max_steps = campaign.max_steps or cell.task.max_steps
+        self.options = RolloutOptions(max_steps, self.contract.executed_steps, campaign.thinking)
 
     def _planner(self) -> Any:
         from dataclasses import replace
@@ -84,59 +101,59 @@ class TrialBench:
         from cosmos_policy_core.planning.presets import preset
 
         campaign = self.campaign
-        if campaign["planner"] == "direct":
-            return Direct(self.policy, campaign["steps"])
-        given = {
-            "n": campaign["candidates"],
-            "futures": campaign["futures"],
-            "values": campaign["values"],
-            "aggregate": campaign["aggregation"],
-            "action_steps": campaign["steps"],
-            "imagine": campaign["imagine"],
-            "depth": campaign["depth"],
+        if campaign.planner == "direct":
+            return Direct(self.policy, campaign.steps)
+        given: dict[str, Any] = {
+            "n": campaign.candidates,
+            "futures": campaign.futures,
+            "values": campaign.values,
+            "aggregate": campaign.aggregation,
+            "action_steps": campaign.steps,
+            "imagine": campaign.imagine,
+            "depth": campaign.depth,
         }
-        settings = replace(
-            preset(campaign["preset"]), **{key: value for key, value in given.items() if value is not None}
-        )
+        settings = replace(preset(campaign.preset), **{key: value for key, value in given.items() if value is not None})
         return BestOfN(self.policy, self.world, settings=settings)
 
-    def run(self, seed: int, before_step: Any = None) -> dict[str, Any]:
-        """Run one trial."""
-        from cosmos_policy_core.evaluation.rollout import run_trial
-
-        trial = run_trial(self.environment, self.planner, self.instruction, seed, self.options, before_step)
-        return {
-            "seed": seed,
-            "success": trial.success,
-            "best_stage": trial.best_stage,
-            "steps": trial.steps,
-            "plans": len(trial.plans),
-            "plan_seconds": round(sum(sum(plan.stages.values()) for plan in trial.plans), 4),
-            "success_score": trial.success_score,
-            "ended": "" if trial.success else self.stages[trial.best_stage],
-        }
-
-    def run_recorded(self, seed: int, folder: Path) -> dict[str, Any]:
-        """Run one trial and write it as an episode, failures included."""
+    def trial(self, seed: int, record: Path | None) -> Outcome:
+        """Run one trial; with a folder, write it there as an episode, failures included."""
+        if record is None:
+            return self.run(seed)
         from cosmos_policy_core.data.hdf5 import episode_path, write_episode
 
         outcome, episode = self.film(seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        write_episode(episode_path(folder, seed), episode, self.contract)
+        record.mkdir(parents=True, exist_ok=True)
+        write_episode(episode_path(record, seed), episode, self.contract)
         return outcome
 
-    def close(self) -> None:
-        """Free the cell's renderer while what it needs is still there."""
-        self.environment.close()
-
-    def film(self, seed: int) -> tuple[dict[str, Any], Any]:
+    def film(self, seed: int) -> tuple[Outcome, Any]:
         """Run one trial and return its outcome and its episode."""
         from cosmos_policy_core.evaluation.recording import TrialRecorder
 
         recorder = TrialRecorder(self.contract)
         outcome = self.run(seed, recorder.before_step)
-        names = {"policy_name": self.policy.identity, "planner": self.campaign["planner"]}
+        names = {"policy_name": self.policy.identity, "planner": self.campaign.planner}
         if self.world is not self.policy:
             names["planning_name"] = self.world.identity
         recorder.finish(self.environment.unwrapped)
         return outcome, recorder.episode(self.instruction, outcome, names)
+
+    def run(self, seed: int, before_step: Any = None) -> Outcome:
+        """Run one trial."""
+        from cosmos_policy_core.evaluation.rollout import run_trial
+
+        trial = run_trial(self.environment, self.planner, self.instruction, seed, self.options, before_step)
+        return Outcome(
+            seed=seed,
+            success=trial.success,
+            best_stage=trial.best_stage,
+            steps=trial.steps,
+            plans=len(trial.plans),
+            plan_seconds=round(sum(sum(plan.stages.values()) for plan in trial.plans), 4),
+            success_score=trial.success_score,
+            ended="" if trial.success else self.stages[trial.best_stage],
+        )
+
+    def close(self) -> None:
+        """Free the cell's renderer while what it needs is still there."""
+        self.environment.close()

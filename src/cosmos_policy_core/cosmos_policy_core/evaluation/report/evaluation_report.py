@@ -55,7 +55,7 @@ def _row(outcome: Outcome) -> TrialRow:
 
 def _film_failures(folder: Path, name: str, campaign: Campaign, failed: Sequence[Outcome]) -> bytes:
     episodes = []
-    with closing(TrialBench(asdict(campaign))) as bench:
+    with closing(TrialBench(campaign)) as bench:
         rate, cameras = bench.contract.control_rate, bench.contract.camera_names
         for outcome in failed:
             _, episode = bench.film(outcome.seed)
