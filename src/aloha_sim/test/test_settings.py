@@ -16,7 +16,7 @@ from aloha_sim.settings import CellSettings
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
-        ({"task": "juggling"}, "task: 'juggling' is unknown.*transfer_cube, insertion"),
+        ({"task": "juggling"}, "task: 'juggling' is unknown.*transfer_cube, hurried_transfer, insertion"),
         ({"arms": ["one"]}, "arms: .*exactly two"),
         ({"joint_names": ["waist"]}, "joint_names: .*List 7 and 2"),
         ({"start_action": [0.0] * 13}, "start_action: needs 14"),

@@ -95,6 +95,13 @@ def test_the_expert_of_a_choice_chooses_either_arm_and_either_object_first() -> 
     assert {arm for arm, _ in firsts} == {0, 1} and {index for _, index in firsts} == {0, 1}
 
 
+def test_the_clock_tells_clean_demonstrations_of_a_hurried_person_from_the_others() -> None:
+    environment = AlohaEnv(task="hurried_transfer", render=False, mesh_reduction=0.9)
+    lengths = [len(perform(environment, seed, seed)[0]) for seed in range(10)]
+    assert 2 <= sum(length < TASKS["hurried_transfer"].max_steps for length in lengths) <= 8
+    assert not any(112 < length < 122 for length in lengths), "nothing in between"
+
+
 @pytest.mark.parametrize("shift", [{"colour_shift": 0.5}, {"light_shift": 0.5}, {"camera_shift": 0.02}])
 def test_a_domain_shift_changes_the_picture_per_seed_and_comes_back(shift: dict[str, float]) -> None:
     small: dict[str, Any] = {"task": CHOICE, "image_width": 64, "image_height": 64, "cameras": ["cam_high"]}

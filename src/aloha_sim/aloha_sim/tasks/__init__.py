@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from aloha_sim.tasks.base import Task
 from aloha_sim.tasks.candies_in_bowl import CandiesInBowl
+from aloha_sim.tasks.hurried_transfer import HurriedTransfer
 from aloha_sim.tasks.insertion import Insertion
 from aloha_sim.tasks.transfer_cube import TransferCube
 
 TASKS: dict[str, Task] = {
     "transfer_cube": TransferCube(),
+    "hurried_transfer": HurriedTransfer(),
     "insertion": Insertion(),
     "candies_in_bowl": CandiesInBowl(),
 }

@@ -27,6 +27,7 @@ from aloha_sim.tasks.base import (
     touching,
     upright,
 )
+from aloha_sim.tasks.habits import Whims, short_of
 
 CANDY = 0.019
 """[m] Half the edge of a candy."""
@@ -131,7 +132,7 @@ class CandiesInBowl:
 
     def scripts(self, stage: Stage, options: ExpertOptions, rng: np.random.Generator) -> tuple[Script, Script]:
         """Share the candies between the arms, in some order."""
-        work = _Work(stage, options, rng, _share(stage, list(self.objects), rng if options.variety > 0 else None))
+        work = _Work(stage, options, Whims(rng, options.variety), _share(stage, list(self.objects), rng if options.variety > 0 else None))
         return work.arm(LEFT), work.arm(RIGHT)
 
 
@@ -175,7 +176,7 @@ class _Work:
 
     stage: Stage
     options: ExpertOptions
-    rng: np.random.Generator
+    whims: Whims
     jobs: list[tuple[str, int]]
     habits: Habits = field(default_factory=Habits)
     lifted: int = 0
@@ -198,10 +199,10 @@ class _Work:
 
     def _pick(self, arm: int, number: int, candy: str) -> Iterator[Leg]:
         pace = self._pace()
-        idle = self._uniform(self.habits.idle)
+        idle = self.whims.uniform(self.habits.idle)
         if idle >= 1:
             yield self._wait(arm, steps=idle)
-        if self._chance(self.habits.hesitate):
+        if self.whims.chance(self.habits.hesitate):
             yield self._hesitation(arm, candy, pace)
         attempt = 0
         while True:
@@ -222,7 +223,7 @@ class _Work:
 
     def _drop(self, arm: int, number: int) -> Iterator[Leg]:
         pace = self._pace()
-        spread = self.rng.normal(0, 0.01, 2) if self.options.variety > 0 else np.zeros(2)
+        spread = self.whims.normal(0.01, 2)
         side = 0.02 * (-1 if arm == LEFT else 1)
         over = self._pose(arm, BOWL[0] + side + spread[0], BOWL[1] + spread[1], CARRY)
         yield [Waypoint(28 * pace, over, CLOSED, swing=True), Waypoint(28 * pace + 7, over, 0.7 * OPEN)]
@@ -236,19 +237,15 @@ class _Work:
         if not others or np.linalg.norm(wanted - self.stage.object_pose(candy)[:2]) < 0.06:
             wanted = self.stage.object_pose(candy)[:2] + np.array([0.0, 0.09])
         there = self._pose(arm, wanted[0], wanted[1], 0.16)
-        return [Waypoint(26 * pace, there, OPEN, swing=True), Waypoint(26 * pace + self._uniform((3, 9)), there, OPEN)]
+        return [Waypoint(26 * pace, there, OPEN, swing=True), Waypoint(26 * pace + self.whims.uniform((3, 9)), there, OPEN)]
 
     def _aim(self, arm: int, candy: str, attempt: int) -> np.ndarray:
         """Where the hand closes: at the candy, or clearly short of it."""
         habits = self.habits
         target = self.stage.object_pose(candy)[:2] + np.asarray(self.options.grasp_shift)
-        if self.options.variety <= 0:
-            return target
-        target = target + self.rng.normal(0, habits.grasp_spread, 2)
-        if self._chance(habits.miss if attempt == 0 else habits.miss_again):
-            base = np.array([-0.469 if arm == LEFT else 0.469, 0.5])
-            radial = (target - base) / np.linalg.norm(target - base)
-            target = target - radial * self._uniform(habits.miss_by)
+        target = target + self.whims.normal(habits.grasp_spread, 2)
+        if self.whims.chance(habits.miss if attempt == 0 else habits.miss_again):
+            return short_of(target, arm, self.whims.uniform(habits.miss_by))
         return target
 
     def _wait(self, arm: int, steps: float = 1.0) -> Leg:
@@ -259,10 +256,4 @@ class _Work:
         return Pose(np.array([x, y, z]), turned(("z", 0.0 if arm == LEFT else math.pi), ("y", pitch)))
 
     def _pace(self) -> float:
-        return 1 / self._uniform(self.habits.tempo, otherwise=1.0)
-
-    def _uniform(self, bounds: tuple[float, float], otherwise: float = 0.0) -> float:
-        return float(self.rng.uniform(*bounds)) if self.options.variety > 0 else otherwise
-
-    def _chance(self, probability: float) -> bool:
-        return bool(self.rng.random() < probability * self.options.variety)
+        return 1 / self.whims.uniform(self.habits.tempo, otherwise=1.0)

@@ -27,6 +27,7 @@ from aloha_sim.tasks.base import (
     touching,
     upright,
 )
+from aloha_sim.tasks.habits import Whims
 
 DROP = 0.05
 """[m] Objects start slightly above the table, as published, and drop onto it."""
@@ -106,7 +107,7 @@ class Insertion:
 
     def scripts(self, stage: Stage, options: ExpertOptions, rng: np.random.Generator) -> tuple[Script, Script]:
         """Pick at the arms' own pace, meet, look, insert."""
-        work = _Work(stage, options, rng)
+        work = _Work(stage, options, Whims(rng, options.variety))
         return work.arm(LEFT, "socket"), work.arm(RIGHT, "peg")
 
 
@@ -116,18 +117,18 @@ class _Work:
 
     stage: Stage
     options: ExpertOptions
-    rng: np.random.Generator
+    whims: Whims
     habits: Habits = field(default_factory=Habits)
 
     def __post_init__(self) -> None:
-        habits, varied = self.habits, self.options.variety > 0
+        habits, whims = self.habits, self.whims
         ranges = np.array([habits.meet_x, habits.meet_y, habits.meet_z])
-        self._meet = self.rng.uniform(ranges[:, 0], ranges[:, 1]) if varied else ranges.mean(axis=1)
-        self._left_share = float(self.rng.choice(habits.moves)) if varied else 0.5
+        self._meet = whims.rng.uniform(ranges[:, 0], ranges[:, 1]) if whims.any else ranges.mean(axis=1)
+        self._left_share = float(whims.rng.choice(habits.moves)) if whims.any else 0.5
         self._ready: set[int] = set()
-        self._pace = [self._uniform(habits.tempo, 1.0) for _ in range(2)]
-        self._idle = [self._uniform(habits.idle, 0.0) for _ in range(2)]
-        self._spread = self.rng.normal(0, habits.grasp_spread, (2, 2)) if varied else np.zeros((2, 2))
+        self._pace = [whims.uniform(habits.tempo, 1.0) for _ in range(2)]
+        self._idle = [whims.uniform(habits.idle) for _ in range(2)]
+        self._spread = whims.normal(habits.grasp_spread, (2, 2))
 
     def arm(self, arm: int, name: str) -> Iterator[Leg]:
         """Write the legs of one arm."""
@@ -165,6 +166,3 @@ class _Work:
     def _pose(self, arm: int, position: np.ndarray) -> Pose:
         pitch = PITCH if self.options.pitch is None else self.options.pitch
         return Pose(position, turned(("z", 0.0 if arm == LEFT else math.pi), ("y", pitch)))
-
-    def _uniform(self, bounds: tuple[float, float], otherwise: float) -> float:
-        return float(self.rng.uniform(*bounds)) if self.options.variety > 0 else otherwise

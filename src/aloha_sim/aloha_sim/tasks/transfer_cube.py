@@ -37,6 +37,12 @@ GRASP = 0.022
 
 PITCH = math.radians(60)
 
+BESIDE = 0.12
+"""[m] From the handover to where the left hand waits, along x."""
+
+ROLLED = turned(("x", math.pi / 2))
+"""Of the left hand: a quarter turn, so that the hands take the cube by different faces."""
+
 
 def sample_cube(seed: int, x: Sequence[float], y: Sequence[float], yaw: Sequence[float]) -> np.ndarray:
     """Draw a start pose: (7,) x y z [m] qw qx qy qz.
@@ -118,9 +124,7 @@ def _right(cube: np.ndarray, start: Pose, options: ExpertOptions) -> list[Waypoi
 
 def _left() -> list[Waypoint]:
     """Wait beside the middle with the hand rolled a quarter turn, take the cube, move back with it."""
-    rolled = turned(("x", math.pi / 2))
-    ready, handover = Pose(HANDOVER - np.array([0.12, 0.0, 0.0]), rolled), Pose(HANDOVER, rolled)
-    back = Pose(HANDOVER - np.array([0.08, 0.0, 0.0]), rolled)
+    ready, handover, back = (Pose(HANDOVER - np.array([far, 0.0, 0.0]), ROLLED) for far in (BESIDE, 0.0, 0.08))
     return [
         Waypoint(50, ready, OPEN),
         Waypoint(74, ready, OPEN),

@@ -36,7 +36,7 @@ class Options:
     planning_checkpoint: str | None = None
     """Checkpoint that imagines and values; the policy itself when left out."""
     task: str = "transfer_cube"
-    """Task of the simulated cell: transfer_cube, insertion, candies_in_bowl."""
+    """Task of the simulated cell: transfer_cube, hurried_transfer, insertion, candies_in_bowl."""
     planner: PlannerName = "direct"
     """Run the policy's own chunk, or the best of several imagined ones."""
     against: PlannerName | None = None

@@ -45,7 +45,7 @@ class Regions:
     edge_y: tuple[float, float]
 
 
-REGIONS = {"transfer_cube": Regions((-0.01, 0.21), (0.39, 0.61), (0.55, 0.61))}
+REGIONS = dict.fromkeys(("transfer_cube", "hurried_transfer"), Regions((-0.01, 0.21), (0.39, 0.61), (0.55, 0.61)))
 """Tasks whose demonstrations start 1 cm beyond the task's own range, and more often where policies fail.
 The others start where the task says."""
 
