@@ -14,6 +14,7 @@ from aloha_hardware.units import Angles
 
 Vector = NDArray[np.float64]
 EASING = 1.875  # the peak speed of the minimum-jerk profile, over its mean
+SETTLED = 0.1  # [s] after which an arm has caught up with a setpoint that stays
 
 
 class Mode(Enum):
@@ -44,6 +45,7 @@ class Setpoints:
         self.accepted = self.refused = self.clamped = self.held = 0
         self._commanded_at = -math.inf
         self._move: tuple[Vector, Vector, float, float] | None = None
+        self._still = 0.0  # [s] since the setpoint last changed
 
     def receive(self, names: Sequence[str], positions: Sequence[float], age: float, now: float) -> str:
         """Take a command, or refuse it.
@@ -80,6 +82,12 @@ class Setpoints:
 
     def tick(self, now: float, period: float) -> Vector:
         """Advance by one period [s] and return the setpoint."""
+        before = self.setpoint
+        self._advance(now, period)
+        self._still = self._still + period if np.array_equal(before, self.setpoint) else 0.0
+        return self.setpoint
+
+    def _advance(self, now: float, period: float) -> None:
         if self.mode is Mode.FOLLOW:
             if now - self._commanded_at > self._settings.command_timeout:
                 self.mode = Mode.HOLD
@@ -93,7 +101,6 @@ class Setpoints:
             self.setpoint = start + (goal - start) * share**3 * (10 - 15 * share + 6 * share * share)
             if share >= 1.0:
                 self.mode, self._move = Mode.HOLD, None
-        return self.setpoint
 
     def move(self, goal: Angles, now: float) -> float:
         """Start a ramped move and return how long it takes [s]."""
@@ -113,9 +120,12 @@ class Setpoints:
         self._target = self.setpoint.copy()
 
     def stop(self, name: str, reason: str) -> None:
-        """Raise a stop: hold where the arm is, refuse every command until it is lifted."""
+        """Raise a stop: hold where the arm is, refuse every command until it is lifted.
+
+        An arm that has come to rest by then keeps its setpoint: aiming anew would be a motion after the stop.
+        """
         if name not in self.stops:
-            self.hold(self.measured)
+            self.hold(self.measured if self._still < SETTLED else None)
         self.stops[name] = reason
 
     def lift(self, name: str) -> None:

@@ -103,6 +103,14 @@ def test_a_stop_holds_where_the_arm_is_and_outlives_commands(arm: Setpoints) -> 
     assert command(arm, 0.1, waist=0.1) == ""
 
 
+def test_a_stop_of_an_arm_at_rest_is_no_new_goal(arm: Setpoints) -> None:
+    command(arm, 0.0, waist=0.1)
+    run(arm, 0.0, 20)
+    arm.measured[:] = [0.09, *POSE[1:]]  # gravity, friction
+    arm.stop("bus", "silent")
+    assert run(arm, 0.2, 3)[-1] == pytest.approx(0.1)
+
+
 def test_every_stop_must_be_lifted(arm: Setpoints) -> None:
     arm.stop("bus", "silent")
     arm.stop("partner right", "overload")
