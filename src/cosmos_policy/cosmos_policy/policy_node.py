@@ -34,6 +34,11 @@ class PolicyNode(ManagedNode):
         self._checkpoint: str = self.declare("checkpoint", "", "Checkpoint: a folder, or the name of a shipped one.")
         self._device: str = self.declare("device", "auto", "Device of the network: auto, cpu, cuda or cuda:<index>.")
         self._threads: int = self.declare("threads", 0, "CPU threads of the network; 0: torch's choice.", minimum=0)
+        self._accelerate: bool = self.declare(
+            "accelerate",
+            False,
+            "Compile the network and, on CUDA, repeat recorded launches; first queries take longer.",
+        )
         self._proposer: str = self.declare(
             "proposing_checkpoint", "", "Proposes from imagined states, for searches beyond one chunk; empty: this one."
         )
@@ -78,6 +83,8 @@ class PolicyNode(ManagedNode):
 
     def _load(self, checkpoint: str) -> CosmosPolicy:
         policy = CosmosPolicy.from_pretrained(checkpoint, device=self._find_device())
+        if self._accelerate:
+            policy.accelerate()
         self.get_logger().info(f"checkpoint {policy.identity} is loaded on {policy.device}")
         return policy
 

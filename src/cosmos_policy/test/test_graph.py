@@ -56,6 +56,13 @@ def test_a_planning_checkpoint_gets_a_node_of_its_own_that_scores() -> None:
     assert nodes["planner"].parameters["scorers"] == ["/scorer"]
 
 
+def test_every_model_is_accelerated_where_that_is_asked_for() -> None:
+    words = {"planning_checkpoint": "tuned", "accelerate": "true"}
+    nodes = by_name(BRINGUP.nodes(words))
+    assert nodes["policy"].parameters["accelerate"] is nodes["scorer"].parameters["accelerate"] is True
+    assert by_name(BRINGUP.nodes({}))["policy"].parameters["accelerate"] is False
+
+
 def test_scorers_started_elsewhere_share_the_candidates() -> None:
     nodes = by_name(BRINGUP.nodes({"more_scorers": "/scorer_b, /scorer_c"}))
     assert nodes["planner"].parameters["scorers"] == ["/policy", "/scorer_b", "/scorer_c"]

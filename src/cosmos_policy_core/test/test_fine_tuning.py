@@ -115,6 +115,22 @@ def test_a_joint_that_never_moves_is_refused_by_name_or_given_a_range() -> None:
     assert widened.normalize_actions(episode.actions)[0, 5] == pytest.approx(0.0, abs=1e-6)
 
 
+def test_without_auxiliary_targets_nothing_but_actions_teaches(tmp_path: Path) -> None:
+    save_policy(tiny_policy(), tmp_path / "start")
+    demos = write_rollouts(tmp_path / "demos", (True, True))
+    paths = ["--from", tmp_path / "start", "--data", demos, "--out", tmp_path / "out"]
+    words = "--no-auxiliary --steps 1 --batch-size 4 --held-out 0 --workers 1 --threads 1"
+    assert main(["train", *map(str, paths), *words.split()]) == 0
+    before, after = (CosmosPolicy.from_pretrained(tmp_path / name) for name in ("start", "out"))
+    assert json.loads((tmp_path / "out" / "training.json").read_text())["mixture"]["demonstrations"] == 1.0
+    first, second = dict(before.network.named_parameters()), dict(after.network.named_parameters())
+    moved = {name: (second[name] - tensor).abs() for name, tensor in first.items()}
+    decay = 1e-7  # all that happens to weights without a gradient
+    assert moved["final_layer.linear.weight"].max() < decay, "images teach nothing"
+    frames = moved["vector_frames.weight_out"].flatten(1).amax(dim=1)
+    assert (frames > decay).tolist() == [False, True, False, False], "proprio, action, future proprio, value"
+
+
 def write_rollouts(folder: Path, outcomes: tuple[bool, ...], first: int = 0) -> Path:
     for index, success in enumerate(outcomes):
         episode = make_episode(CONTRACT, 6, seed=first + index, success=success, success_score=float(success))

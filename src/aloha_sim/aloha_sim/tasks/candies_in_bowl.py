@@ -132,7 +132,12 @@ class CandiesInBowl:
 
     def scripts(self, stage: Stage, options: ExpertOptions, rng: np.random.Generator) -> tuple[Script, Script]:
         """Share the candies between the arms, in some order."""
-        work = _Work(stage, options, Whims(rng, options.variety), _share(stage, list(self.objects), rng if options.variety > 0 else None))
+        work = _Work(
+            stage,
+            options,
+            Whims(rng, options.variety),
+            _share(stage, list(self.objects), rng if options.variety > 0 else None),
+        )
         return work.arm(LEFT), work.arm(RIGHT)
 
 
@@ -237,7 +242,10 @@ class _Work:
         if not others or np.linalg.norm(wanted - self.stage.object_pose(candy)[:2]) < 0.06:
             wanted = self.stage.object_pose(candy)[:2] + np.array([0.0, 0.09])
         there = self._pose(arm, wanted[0], wanted[1], 0.16)
-        return [Waypoint(26 * pace, there, OPEN, swing=True), Waypoint(26 * pace + self.whims.uniform((3, 9)), there, OPEN)]
+        return [
+            Waypoint(26 * pace, there, OPEN, swing=True),
+            Waypoint(26 * pace + self.whims.uniform((3, 9)), there, OPEN),
+        ]
 
     def _aim(self, arm: int, candy: str, attempt: int) -> np.ndarray:
         """Where the hand closes: at the candy, or clearly short of it."""

@@ -10,6 +10,9 @@ ARGUMENTS = (
     Argument("checkpoint", "nano_transfer_cube", "Policy checkpoint: a shipped name or a folder."),
     Argument("planning_checkpoint", "", "World model and value checkpoint; empty: the policy's own."),
     Argument("device", "auto", "Device of the networks: auto, cpu, cuda or cuda:<index>."),
+    Argument(
+        "accelerate", False, "Compile the networks, for a GPU: the first plan takes a minute longer, the others less."
+    ),
     Argument("candidates", 8, "Chunks to choose among.", minimum=1),
     Argument("futures", 3, "Imagined futures per chunk.", minimum=1),
     Argument("values", 5, "Value predictions per future.", minimum=1),
@@ -42,7 +45,10 @@ def policies(chosen: Chosen) -> list[NodeSpec]:
     checkpoints = {POLICY: chosen["checkpoint"]}
     if chosen["planning_checkpoint"]:
         checkpoints[SCORER] = chosen["planning_checkpoint"]
-    common = {"embodiment": embodiment(chosen), "device": chosen["device"], "use_sim_time": is_simulated(chosen)}
+    common = {name: chosen[name] for name in ("device", "accelerate")} | {
+        "embodiment": embodiment(chosen),
+        "use_sim_time": is_simulated(chosen),
+    }
     if chosen["depth"] > 1:  # beyond the first chunk the policy proposes from states that the scorer imagines
         common["proposing_checkpoint"] = chosen["checkpoint"]
     return [

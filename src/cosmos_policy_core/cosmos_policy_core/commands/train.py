@@ -47,6 +47,9 @@ class Options:
     """The start checkpoint is of another task: train its tokenizer on, and scale numbers by these demonstrations."""
     mix: Literal["nano", "policy", "planning"] = "nano"
     """Shares of policy, world-model and value samples: nano 60/20/20, policy 50/25/25, planning 10/45/45."""
+    auxiliary: bool = True
+    """Policy samples also predict the future and its value, beside world-model and value samples; without, a batch
+    teaches actions and nothing else (an ablation of the paper: such a checkpoint cannot plan)."""
     embodiment: str = "aloha_sim"
     """Contract name or YAML path."""
     steps: int = 10_000
@@ -138,6 +141,8 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
     mix = MIXES[options.mix]
     if options.query_share is not None:
         mix = replace(mix, query_share=options.query_share)
+    if not options.auxiliary:
+        mix = replace(mix, demonstrations=1.0)
     chosen = [episodes[index] for index in train]
     mixture = Mixture(chosen, policy.config, mix, policy.text, policy.contract.executed_steps, options.seed)
     failed = sum(not episode.success for episode in chosen)
@@ -152,6 +157,7 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
     objective = ObjectiveConfig(
         value_input=policy.config.value_input,
         hidden_frames=policy.config.hidden_frames,
+        separate_losses=not options.auxiliary,
         action_weight=options.action_weight,
         reduce="predicted",
         scale=1.0,
