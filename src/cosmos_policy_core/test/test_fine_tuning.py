@@ -119,16 +119,29 @@ def test_without_auxiliary_targets_nothing_but_actions_teaches(tmp_path: Path) -
     save_policy(tiny_policy(), tmp_path / "start")
     demos = write_rollouts(tmp_path / "demos", (True, True))
     paths = ["--from", tmp_path / "start", "--data", demos, "--out", tmp_path / "out"]
-    words = "--no-auxiliary --steps 1 --batch-size 4 --held-out 0 --workers 1 --threads 1"
+    words = (
+        "--no-auxiliary --sigma-min 0.5 --action-steps 7 --steps 1 --batch-size 4 --held-out 0 --workers 1 --threads 1"
+    )
     assert main(["train", *map(str, paths), *words.split()]) == 0
     before, after = (CosmosPolicy.from_pretrained(tmp_path / name) for name in ("start", "out"))
     assert json.loads((tmp_path / "out" / "training.json").read_text())["mixture"]["demonstrations"] == 1.0
+    assert (after.config.schedule.sigma_min, after.config.steps.action) == (0.5, 7)
     first, second = dict(before.network.named_parameters()), dict(after.network.named_parameters())
     moved = {name: (second[name] - tensor).abs() for name, tensor in first.items()}
     decay = 1e-7  # all that happens to weights without a gradient
     assert moved["final_layer.linear.weight"].max() < decay, "images teach nothing"
     frames = moved["vector_frames.weight_out"].flatten(1).amax(dim=1)
     assert (frames > decay).tolist() == [False, True, False, False], "proprio, action, future proprio, value"
+
+
+@pytest.mark.parametrize("words", [["--sigma-min", "90"], ["--sigma-min", "0"], ["--action-steps", "0"]])
+def test_sampling_that_cannot_be_is_refused(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_policy(tiny_policy(), tmp_path / "start")
+    demos = write_rollouts(tmp_path / "demos", (True, True))
+    assert main(["train", "--from", str(tmp_path / "start"), "--data", str(demos), "--out", str(tmp_path), *words]) == 2
+    assert f"{words[0]} is {words[1]}. Use" in capsys.readouterr().err
 
 
 def write_rollouts(folder: Path, outcomes: tuple[bool, ...], first: int = 0) -> Path:

@@ -69,6 +69,10 @@ class Options:
     hidden_frames: Literal["denoised", "noise"] | None = None
     """What V(s') and Q(s, a) samples hold where they must not see: denoised, as published (the truth under noise),
     or noise (nothing leaks); the start checkpoint's, or denoised."""
+    sigma_min: float | None = None
+    """Lowest noise level of sampling; the start checkpoint's, or 4. Lower decides between modes that lie closer."""
+    action_steps: int | None = None
+    """Denoising steps of a chunk; the start checkpoint's, or 5."""
     action_weight: float = 5.0
     """Weight of the action frame in the loss (the paper: 1)."""
     noise_mean: float = 4.0

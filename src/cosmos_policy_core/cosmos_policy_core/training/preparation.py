@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -16,7 +16,7 @@ from rich.progress import track
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.layouts import LeftOut
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import DatasetError
+from cosmos_policy_core.errors import ConfigurationError, DatasetError
 from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
 from cosmos_policy_core.model.config import HiddenFrames, PolicyConfig
 from cosmos_policy_core.model.policy import CosmosPolicy
@@ -59,6 +59,10 @@ class Options(Protocol):
     @property
     def gamma(self) -> float | None: ...
     @property
+    def sigma_min(self) -> float | None: ...
+    @property
+    def action_steps(self) -> int | None: ...
+    @property
     def value_input(self) -> Literal["all", "future", "action"] | None: ...
     @property
     def hidden_frames(self) -> HiddenFrames | None: ...
@@ -92,12 +96,14 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     else:
         policy = _start_policy(options, contract, everything, episodes)
     gamma = options.gamma or policy.config.gamma or GAMMA
-    policy.config = policy.config.model_copy(
+    config = policy.config
+    policy.config = config.model_copy(
         update={
             "gamma": gamma,
-            "episode_steps": max(map(len, filter(_succeeded, everything)), default=policy.config.episode_steps),
-            "value_input": options.value_input or policy.config.value_input,
-            "hidden_frames": options.hidden_frames or policy.config.hidden_frames,
+            **_sampling(options, config),
+            "episode_steps": max(map(len, filter(_succeeded, everything)), default=config.episode_steps),
+            "value_input": options.value_input or config.value_input,
+            "hidden_frames": options.hidden_frames or config.hidden_frames,
         }
     )
     encoded: list[EncodedEpisode] = []
@@ -111,6 +117,21 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     if not encoded:
         raise DatasetError(f"no episode is left to train on ({len(left_out)} left out). First problem: {left_out[0]}")
     return Prepared(policy, encoded, left_out)
+
+
+def _sampling(options: Options, config: PolicyConfig) -> dict[str, object]:
+    """Return how the checkpoint shall sample, where the options say it."""
+    steps, schedule = config.steps, config.schedule
+    sigma_min = schedule.sigma_min if options.sigma_min is None else options.sigma_min
+    action = steps.action if options.action_steps is None else options.action_steps
+    if not 0 < sigma_min < schedule.sigma_max:
+        raise ConfigurationError(f"--sigma-min is {sigma_min:g}. Use a level above 0 and below {schedule.sigma_max:g}.")
+    if action < 1:
+        raise ConfigurationError(f"--action-steps is {action}. Use at least 1.")
+    return {
+        "steps": steps.model_copy(update={"action": action}),
+        "schedule": replace(schedule, sigma_min=sigma_min),
+    }
 
 
 def _succeeded(episode: Episode) -> bool:
