@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +17,14 @@ from cosmos_policy_core.data.episode import check
 from cosmos_policy_core.data.hdf5 import read_episode
 from cosmos_policy_core.data.mp4 import Mp4Frames
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import CheckpointError, SimulatorError
+from cosmos_policy_core.errors import CheckpointError, EpisodeError, SimulatorError
 from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
 from cosmos_policy_core.evaluation.intervals import wilson
+from cosmos_policy_core.evaluation.recording import recorded
 from cosmos_policy_core.evaluation.report.evaluation_report import write_report
 from cosmos_policy_core.evaluation.worker import evaluate
+from cosmos_policy_core.model.checkpoint import identify
+from cosmos_policy_core.model.policy import CosmosPolicy
 
 
 def test_the_wilson_interval_matches_published_values() -> None:
@@ -55,6 +62,42 @@ def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) ->
     assert Log(path, Campaign("a", ros=True)).read() == {}
 
 
+def test_a_log_does_not_give_back_trials_of_other_weights_under_the_same_path(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    outcome = Outcome(5000, True, 4, 100, 2, 0.2)
+    Log(path, Campaign("a", policy_identity="a@1111", planning_identity="p@1")).append(outcome)
+    assert Log(path, Campaign("a", policy_identity="a@1111", planning_identity="p@1")).read() == {5000: outcome}
+    assert Log(path, Campaign("a", policy_identity="a@2222", planning_identity="p@1")).read() == {}
+    assert Log(path, Campaign("a", policy_identity="a@1111", planning_identity="p@2")).read() == {}
+
+
+def test_a_log_without_identities_belongs_to_no_weights(tmp_path: Path) -> None:
+    path = tmp_path / "trials.jsonl"
+    campaign = Campaign("a", policy_identity="a@1111")
+    Log(path, campaign).append(Outcome(5000, True, 4, 100, 2, 0.2))
+    row = json.loads(path.read_text())
+    del row["campaign"]["policy_identity"], row["campaign"]["planning_identity"]
+    path.write_text(json.dumps(row) + "\n")
+    assert Log(path, campaign).read() == {}
+
+
+def test_a_log_that_was_cut_within_a_line_goes_on_on_a_line_of_its_own(tmp_path: Path) -> None:
+    path, campaign = tmp_path / "trials.jsonl", Campaign("a")
+    outcomes = [Outcome(seed, True, 4, 100, 2, 0.2) for seed in (5000, 5001, 5002)]
+    Log(path, campaign).append(outcomes[0])
+    Log(path, campaign).append(outcomes[1])
+    path.write_bytes(path.read_bytes()[:-20])
+    Log(path, campaign).append(outcomes[2])
+    assert Log(path, campaign).read() == {5000: outcomes[0], 5002: outcomes[2]}
+    assert len(path.read_text().splitlines()) == 3
+
+
+def test_a_checkpoint_is_identified_from_its_files_as_it_is_when_loaded(tmp_path: Path) -> None:
+    assert identify("nano_transfer_cube") == CosmosPolicy.from_pretrained("nano_transfer_cube").identity
+    with pytest.raises(CheckpointError, match="not a checkpoint folder"):
+        identify(tmp_path)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_checkpoint_that_cannot_be_loaded_is_one_sentence_in_every_process(tmp_path: Path, workers: int) -> None:
     with pytest.raises(CheckpointError, match="not a checkpoint folder"):
@@ -76,6 +119,68 @@ def test_recorded_trials_are_episodes_with_the_outcome_of_the_unrecorded_ones(sh
     check(episode, contract)
     assert (len(episode), episode.success, episode.seed) == (31, False, 5001)
     assert episode.extra["planner"] == "direct"
+
+
+def test_rollouts_of_other_weights_planners_and_tasks_are_not_replaced(short: Campaign, tmp_path: Path) -> None:
+    list(evaluate(short, [5001], workers=1, record=tmp_path))
+    own = replace(short, policy_identity=identify("nano_transfer_cube"))
+    assert recorded(tmp_path, range(5000, 5003), own) == {5001}
+    others = (
+        replace(own, policy_identity="nano_transfer_cube@00000000"),
+        replace(own, planner="best_of_n"),
+        replace(own, planning_identity="planning@00000000"),
+        replace(own, task="hurried_transfer"),
+    )
+    for other in others:
+        with pytest.raises(EpisodeError, match=r"another evaluation.*--record another folder"):
+            recorded(tmp_path, range(5000, 5003), other)
+    assert recorded(tmp_path, range(6000, 6003), others[0]) == set()
+
+
+def test_a_logged_trial_whose_episode_is_missing_is_run_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, rollouts = tmp_path / "trials.jsonl", tmp_path / "rollouts"
+    words = ["eval", "--episodes", "2", "--seed", "5001", "--max-steps", "10", "--steps", "1", "--workers", "1"]
+    words += ["--log", str(log), "--record", str(rollouts)]
+    assert cosmos_policy(words) == 0
+    kept, missing = rollouts / "episode_005001.hdf5", rollouts / "episode_005002.hdf5"
+    made = kept.stat().st_mtime_ns
+    missing.unlink()
+    assert cosmos_policy(words) == 0
+    assert missing.exists() and kept.stat().st_mtime_ns == made
+    assert cosmos_policy([*words, "--planner", "best_of_n"]) == 2
+    assert "rollout of another evaluation" in capsys.readouterr().err
+
+
+def test_the_processes_of_an_evaluation_end_with_a_command_that_is_killed(tmp_path: Path) -> None:
+    words = ["eval", "--episodes", "200", "--workers", "2", "--max-steps", "10", "--log", str(tmp_path / "log.jsonl")]
+    script = f"import sys; from cosmos_policy_core.cli import main; main({words!r})"
+    with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE) as process:
+        wait_until(lambda: (tmp_path / "log.jsonl").exists(), "the first trial")
+        workers = children(process.pid)
+        assert len(workers) >= 2
+        process.kill()
+        process.wait()
+        wait_until(lambda: not any(map(alive, workers)), "the end of its processes")
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+def children(parent: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()]
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_a_report_shows_and_films_failures(short: Campaign, tmp_path: Path) -> None:

@@ -72,9 +72,9 @@ class Options:
     ros: bool = False
     """Run the trials through the whole ROS graph, one after the other, in real processes."""
     log: Path | None = None
-    """File of finished trials, one JSON line each; given again, the campaign continues."""
+    """File of finished trials, one JSON line each; given again, the campaign continues if its weights are the same."""
     record: Path | None = None
-    """Folder that gets every trial as an episode, failures included, to learn from."""
+    """Folder that gets every trial as an episode, failures included, to learn from; of one planner and its weights."""
     report: Path | None = None
     """Folder for a page with figures, and films and a sheet of failures."""
     films: int = 6
@@ -88,6 +88,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     _check(options)
     console = Console(stderr=True)
     campaign = _campaign(options)
+    if options.log is not None or options.record is not None:
+        campaign = _identified(campaign)
     started = time.monotonic()
     outcomes = _run(campaign, options, console)
     summary = summarise(campaign, outcomes, time.monotonic() - started)
@@ -149,11 +151,26 @@ def _campaign(options: Options) -> Campaign:
     )
 
 
+def _identified(campaign: Campaign) -> Campaign:
+    from cosmos_policy_core.model.checkpoint import identify
+
+    return replace(
+        campaign,
+        policy_identity=identify(campaign.checkpoint),
+        planning_identity=identify(campaign.planning_checkpoint) if campaign.planning_checkpoint else "",
+    )
+
+
 def _run(campaign: Campaign, options: Options, console: Console) -> list[Outcome]:
     """Run what the log does not already have; outcomes in the order of their seeds."""
     seeds = range(options.seed, options.seed + options.episodes)
     log = Log(options.log, campaign) if options.log else None
     done = {seed: outcome for seed, outcome in (log.read() if log else {}).items() if seed in seeds}
+    if options.record is not None:
+        from cosmos_policy_core.evaluation.recording import recorded
+
+        kept = recorded(options.record, seeds, campaign)
+        done = {seed: outcome for seed, outcome in done.items() if seed in kept}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(campaign.planner, total=len(seeds), completed=len(done))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,6 +41,9 @@ class Campaign:
     """Denoising steps of the action query; the checkpoint's default when None."""
     ros: bool = False
     """Through the graph, in real processes, whose plans take their own time instead of `thinking`."""
+    policy_identity: str = ""
+    planning_identity: str = ""
+    """Which weights the checkpoints held, because a path stays the same when they change; empty where nobody asks."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,29 @@ class Log:
         """Outcomes of this very campaign, by seed; lines of other settings are passed over."""
         if not self._path.exists():
             return {}
-        rows = [json.loads(line) for line in self._path.read_text().splitlines() if line.endswith("}")]
-        return {
-            row["outcome"]["seed"]: Outcome(**row["outcome"]) for row in rows if _same(row["campaign"], self._campaign)
-        }
+        found = {}
+        for line in self._path.read_text(errors="replace").splitlines():
+            try:
+                row = json.loads(line)
+                outcome = Outcome(**row["outcome"])
+                same = _same(row["campaign"], self._campaign)
+            except (ValueError, KeyError, TypeError):  # cut off when a run was killed or the disk was full
+                continue
+            if same:
+                found[outcome.seed] = outcome
+        return found
 
     def append(self, outcome: Outcome) -> None:
+        """Add a line, and bring it to the disk."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps({"campaign": asdict(self._campaign), "outcome": asdict(outcome)}) + "\n")
+        line = json.dumps({"campaign": asdict(self._campaign), "outcome": asdict(outcome)}) + "\n"
+        with self._path.open("ab+") as file:
+            if file.seek(0, os.SEEK_END) > 0:
+                file.seek(-1, os.SEEK_END)
+                line = line if file.read() == b"\n" else f"\n{line}"  # what a killed run left stays a line of its own
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def _same(row: dict[str, Any], campaign: Campaign) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_policy_core.data import jpeg
+from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.hdf5 import episode_path
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.evaluation.campaign import Outcome
+from cosmos_policy_core.errors import EpisodeError
+from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
 
 
 class TrialRecorder:
@@ -52,3 +55,37 @@ class TrialRecorder:
             seed=outcome.seed,
             extra={**extra, "stage": outcome.best_stage},
         )
+
+
+def recorded(folder: Path, seeds: Iterable[int], campaign: Campaign) -> set[int]:
+    """Tell which seeds of a campaign have their episode in a folder.
+
+    Args:
+        campaign: with the identities of its checkpoints.
+
+    Raises:
+        EpisodeError: an episode of one of these seeds is of another campaign, and would be replaced; or not readable.
+    """
+    expected = {
+        "policy_name": campaign.policy_identity,
+        "planner": campaign.planner,
+        "planning_name": campaign.planning_identity,
+        "task": campaign.task,
+    }
+    found = set()
+    for seed in seeds:
+        path = episode_path(folder, seed)
+        if not path.exists():
+            continue
+        with fields.opened(path) as file:
+            held = {name: fields.text(file, name, path) for name in expected}
+        held["task"] = held["task"] or campaign.task  # older recordings do not say it
+        differing = [
+            f"{name} is '{held[name]}', not '{expected[name]}'" for name in expected if held[name] != expected[name]
+        ]
+        if differing:
+            raise EpisodeError(
+                f"{path}: is a rollout of another evaluation: {'; '.join(differing)}. Give --record another folder."
+            )
+        found.add(seed)
+    return found

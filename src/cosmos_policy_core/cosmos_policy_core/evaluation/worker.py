@@ -6,11 +6,13 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from cosmos_policy_core.errors import CosmosPolicyError
+from cosmos_policy_core.errors import CosmosPolicyError, SimulatorError
 from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
+from cosmos_policy_core.workers import die_with_parent
 
 
 def evaluate(campaign: Campaign, seeds: Sequence[int], workers: int, record: Path | None = None) -> Iterator[Outcome]:
@@ -33,6 +35,11 @@ def evaluate(campaign: Campaign, seeds: Sequence[int], workers: int, record: Pat
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise SimulatorError(
+                "a process of the evaluation was killed or crashed. Run the same command again; with --log, finished "
+                "trials are kept. Use fewer --workers where memory is short."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
@@ -48,6 +55,7 @@ class Worker:
     @classmethod
     def start(cls, campaign: Campaign, record: Path | None) -> None:
         """Load everything; a user's mistake is kept for `run`, because a pool hides what its initialiser raises."""
+        die_with_parent()
         cls.record = record
         try:
             cls.bench = TrialBench(campaign)
@@ -132,7 +140,7 @@ class TrialBench:
 
         recorder = TrialRecorder(self.contract)
         outcome = self.run(seed, recorder.before_step)
-        names = {"policy_name": self.policy.identity, "planner": self.campaign.planner}
+        names = {"policy_name": self.policy.identity, "planner": self.campaign.planner, "task": self.campaign.task}
         if self.world is not self.policy:
             names["planning_name"] = self.world.identity
         recorder.finish(self.environment.unwrapped)

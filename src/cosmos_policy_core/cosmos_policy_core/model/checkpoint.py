@@ -179,6 +179,33 @@ def load_strictly(module: nn.Module, weights: Mapping[str, Tensor], path: Path) 
         )
 
 
+def identify(path: str | Path) -> str:
+    """Tell the identity that a checkpoint has once it is loaded, from its files alone.
+
+    Args:
+        path: as :func:`load_policy` takes it.
+
+    Raises:
+        CheckpointError: nothing that could be loaded is there.
+    """
+    from cosmos_policy_core.model.nvidia.files import is_published, weights_of
+
+    published = Path(path).expanduser()
+    if not (published.suffix == ".pt" and published.is_file()):
+        folder = find(path)
+        if not is_published(folder):
+            if not (folder / MODEL_FILE).is_file():
+                raise CheckpointError(f"{folder}: not a checkpoint folder: it has no {MODEL_FILE}. Check the path.")
+            return identity(folder)
+        published = folder
+    return published_identity(weights_of(published))
+
+
+def published_identity(weights: Path) -> str:
+    """Name a checkpoint by NVIDIA's file of its weights."""
+    return f"{weights.stem}@{digest(weights)}"
+
+
 def identity(folder: Path) -> str:
     """Name a checkpoint by its folder and its weights: `nano_transfer_cube@1f2e3d4c`."""
     return f"{folder.resolve().name}@{digest(folder / MODEL_FILE)}"

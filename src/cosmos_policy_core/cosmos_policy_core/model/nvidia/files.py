@@ -70,7 +70,7 @@ def locate(
     Raises:
         CheckpointError: what is missing or ambiguous, and the option that names it.
     """
-    weights = source if source.is_file() else _only_weights(source)
+    weights = weights_of(source)
     folder = source if source.is_dir() else source.parent
     tokenizer = tokenizer or _first(folder, ("tokenizer.pth", TOKENIZER, f"../{_name(BASE_REPOSITORY)}/{TOKENIZER}"))
     if tokenizer is None and download:
@@ -97,6 +97,11 @@ def locate(
 
 def _weights(folder: Path) -> list[Path]:
     return sorted(path for path in (*folder.glob("*.pt"), *folder.glob("model/*.pt")) if path.name != OWN_STATE)
+
+
+def weights_of(source: Path) -> Path:
+    """Find the model file: the source itself, or the only one in it; raises CheckpointError."""
+    return source if source.is_file() else _only_weights(source)
 
 
 def _only_weights(folder: Path) -> Path:

@@ -23,6 +23,7 @@ from cosmos_policy_core.model.checkpoint import (
     assemble,
     build_tokenizer,
     digest,
+    published_identity,
 )
 from cosmos_policy_core.model.config import PolicyConfig, StepsConfig
 from cosmos_policy_core.model.nvidia.files import PublishedFiles, locate
@@ -178,7 +179,7 @@ def load_published(
         statistics=published.statistics,
         text=published.text,
         contract=published.contract,
-        identity=f"{files.weights.stem}@{digest(files.weights)}",
+        identity=published_identity(files.weights),
         device=device,
         dtype=dtype,
     )
