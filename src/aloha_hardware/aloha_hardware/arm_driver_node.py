@@ -24,6 +24,7 @@ from aloha_hardware.arm_loop import OWN_STOPS, ArmLoop
 from aloha_hardware.arm_parameters import declare_settings
 from aloha_hardware.arm_settings import FINGERS
 from aloha_hardware.bus import BusCounts
+from aloha_hardware.emergency_stop import EmergencyStop
 from aloha_hardware.errors import HardwareError, MotionError
 from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.setpoints import Mode, Setpoints
@@ -35,6 +36,7 @@ LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STATES = QoSProfile(depth=2)
 
 EMERGENCY, PARTNER = "emergency stop", "partner"
+STOPPED = "the emergency stop is raised; release it first"
 AT_POSE = 0.2  # [rad] from a pose that still counts as there
 SETTLING = 0.5  # [s] after a move
 
@@ -56,7 +58,6 @@ class ArmDriverNode(ManagedNode):
         self._lock = threading.Lock()
         self._arm: Arm | VendorArm | None = None
         self._loop: ArmLoop | None = None
-        self._stopped = False
         self._partner_faults: dict[str, str] = {}
         self._complaints: dict[str, float] = {}
         self._counts = arm_diagnostics.Counts(BusCounts())
@@ -78,12 +79,11 @@ class ArmDriverNode(ManagedNode):
         if self.settings.torque:
             arm.torque_on()
         setpoints = Setpoints(self.settings, arm.first_reading().position)
-        if self._stopped:
-            setpoints.stop(EMERGENCY, "the emergency stop is raised; release it first")
         for partner, text in self._partner_faults.items():
             setpoints.stop(f"{PARTNER} {partner}", text)
         self._newest_command()  # one from before is nothing to follow
         self._loop = ArmLoop(arm, setpoints, self._lock, self)
+        self._obey()  # what was raised before, or just now
         self._counts = arm_diagnostics.Counts.of(self._loop)
         self._loop.start()
         self.on_change()
@@ -195,13 +195,21 @@ class ArmDriverNode(ManagedNode):
                 f"{self.settings.arm}: command refused, the arm holds: {self._spelled_out(reason)}."
             )
 
-    def _on_stop(self, message: Bool) -> None:
-        if message.data != self._stopped:
-            self._stopped = message.data
-            self._set_stop(EMERGENCY, "the emergency stop is raised; release it first" if message.data else "")
-            self.get_logger().warning(
-                f"{self.settings.arm}: emergency stop {'raised, the arm holds' if message.data else 'released'}."
-            )
+    def _on_stop(self, raised: bool) -> None:
+        self._obey()
+        self.get_logger().warning(
+            f"{self.settings.arm}: emergency stop {'raised, the arm holds' if raised else 'released'}."
+        )
+
+    def _obey(self) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        with self._lock:  # asked here: a stop that changes during activation is neither missed nor kept
+            if self._emergency.raised:
+                loop.setpoints.stop(EMERGENCY, STOPPED)
+            else:
+                loop.setpoints.lift(EMERGENCY)
 
     def _on_partner_fault(self, partner: str, message: String) -> None:
         text = message.data.strip()
@@ -318,7 +326,7 @@ class ArmDriverNode(ManagedNode):
         subscribe = partial(self.create_subscription, callback_group=topics)
         commands = settings.command_topic or f"/{arm}/joint_commands"
         self._commands = subscribe(JointState, commands, never_called, COMMANDS, callback_group=Polled())
-        subscribe(Bool, "/emergency_stop", self._on_stop, LATCHED)
+        self._emergency = EmergencyStop(self, self._on_stop, topics)
         for partner in settings.partners:
             subscribe(String, f"/{partner}/fault", partial(self._on_partner_fault, partner), LATCHED)
         for kind, name, action in (

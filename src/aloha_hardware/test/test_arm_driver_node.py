@@ -21,6 +21,7 @@ from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Bool, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
+from aloha_hardware import emergency_stop  # noqa: E402
 from aloha_hardware.arm_driver_node import LATCHED, SENSOR, ArmDriverNode  # noqa: E402
 from aloha_hardware.arm_settings import FINGERS, JOINTS  # noqa: E402
 from aloha_hardware.emulator.line import EmulatedLine  # noqa: E402
@@ -45,7 +46,10 @@ class Operator(Node):
         ):
             self.create_subscription(kind, topic, lambda message, topic=topic: self._keep(topic, message), quality)
         self.commands = self.create_publisher(JointState, f"{ARM}/joint_commands", 1)
-        self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self.stop = self.create_publisher(Bool, emergency_stop.TOPIC, 1)  # as `ros2 topic pub` does: not latched
+        self.stop_state = self.create_publisher(Bool, emergency_stop.STATE, LATCHED)
+        self.obeyed: list[bool] = []
+        self.create_subscription(Bool, emergency_stop.OBEYED, lambda said: self.obeyed.append(said.data), LATCHED)
         self.partner = self.create_publisher(String, "/follower_right/fault", LATCHED)
         self.create_timer(0.02, lambda: self.send(**self.stream) if self.stream else None)
 
@@ -92,7 +96,7 @@ class Cell:
         """Put everything back: faults, power, poses, stops."""
         chain, operator = self.line.chain, self.operator
         operator.stream = {}
-        operator.stop.publish(Bool(data=False))
+        operator.stop_state.publish(Bool(data=False))
         operator.partner.publish(String(data=""))
         self.line.plug()
         chain.removed.clear()
@@ -173,21 +177,30 @@ def test_bad_commands_are_refused_and_counted(cell: Cell) -> None:
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
 
 
-def test_the_emergency_stop_holds_the_arm_until_it_is_lowered(cell: Cell) -> None:
+def test_any_node_raises_the_emergency_stop_and_only_its_owner_lowers_it(cell: Cell) -> None:
     cell.operator.stop.publish(Bool(data=True))
     wait(lambda: "emergency stop" in cell.operator.diagnostic("commands"), "the stop in the diagnostics")
+    wait(lambda: cell.operator.obeyed[-1:] == [True], "the driver to say that it obeys")
     cell.operator.stream = {"waist": 0.2}
+    cell.operator.stop.publish(Bool(data=False))
     time.sleep(0.3)
+    assert cell.driver._emergency.raised, "lowered by somebody's default"
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
     assert cell.operator.fault == ""  # not this arm's fault
-    cell.operator.stop.publish(Bool(data=False))
+    cell.operator.stop_state.publish(Bool(data=False))
     wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
+    wait(lambda: cell.operator.obeyed[-1] is False, "the driver to say that it obeys no more")
+
+
+def test_the_state_of_the_stop_raises_it_too(cell: Cell) -> None:
+    cell.operator.stop_state.publish(Bool(data=True))
+    wait(lambda: "emergency stop" in cell.operator.diagnostic("commands"), "the stop in the diagnostics")
 
 
 def test_a_stop_raised_before_activation_is_remembered(cell: Cell) -> None:
     cell.driver.stop()
     cell.operator.stop.publish(Bool(data=True))
-    wait(lambda: cell.driver._stopped, "the stop")
+    wait(lambda: cell.driver._emergency.raised, "the stop")
     assert cell.driver.start()
     assert "emergency stop" in cell.operator.diagnostic("commands")
 

@@ -1,0 +1,56 @@
+"""Obey the emergency stop: whoever raises it is heard, only its owner lowers it (see docs/safety.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from std_msgs.msg import Bool
+
+TOPIC = "/emergency_stop"
+STATE = "/emergency_stop/state"
+OBEYED = "/emergency_stop/obeyed"
+
+NEWEST = QoSProfile(depth=1)
+LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class EmergencyStop:
+    """Hear the stop, and tell its owner that it is obeyed.
+
+    Args:
+        on_change: called with whether it is raised, whenever that changes; at first it is not.
+    """
+
+    def __init__(self, node: Node, on_change: Callable[[bool], None], callback_group: CallbackGroup | None) -> None:
+        self.raised = False
+        self._on_change = on_change
+        self._obeyed = node.create_publisher(Bool, OBEYED, LATCHED)
+        # A latched subscription hears what was raised before it, but not a plain publisher such as `ros2 topic pub`;
+        # the other one does. The warning about the pair that does not match would only confuse. The owner's state comes
+        # last: of what is waiting at the same time, callbacks run in this order, and its word is the final one.
+        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
+        self._subscriptions = [
+            node.create_subscription(Bool, topic, take, quality, callback_group=callback_group, event_callbacks=quiet)
+            for topic, take, quality in (
+                (TOPIC, self._on_topic, LATCHED),
+                (TOPIC, self._on_topic, NEWEST),
+                (STATE, self._on_state, LATCHED),
+            )
+        ]
+
+    def _on_topic(self, message: Bool) -> None:
+        if message.data:  # `false` is no release: a program that starts with its default must not free the arms
+            self._set(True)
+
+    def _on_state(self, message: Bool) -> None:
+        self._set(message.data)
+
+    def _set(self, raised: bool) -> None:
+        if raised != self.raised:
+            self.raised = raised
+            self._on_change(raised)
+            self._obeyed.publish(Bool(data=raised))
