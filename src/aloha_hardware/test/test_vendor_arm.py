@@ -23,7 +23,7 @@ from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Bool, String  # noqa: E402
 
-from aloha_hardware import vendor_arm  # noqa: E402
+from aloha_hardware import emergency_stop, vendor_arm  # noqa: E402
 from aloha_hardware.arm_driver_node import LATCHED, ArmDriverNode  # noqa: E402
 from aloha_hardware.arm_settings import FINGERS, JOINTS, ArmSettings  # noqa: E402
 from aloha_hardware.errors import SettingsError  # noqa: E402
@@ -81,7 +81,7 @@ class Operator(Node):
         self.fault = ""
         self.create_subscription(String, "/follower_left/fault", self._hear, LATCHED)
         self._commands = self.create_publisher(JointState, "/follower_left/joint_commands", 1)
-        self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self.stop = self.create_publisher(Bool, emergency_stop.TOPIC, 1)
         self.create_timer(0.02, self._send)
 
     def _hear(self, message: String) -> None:
