@@ -48,6 +48,7 @@ class Health:
 
     voltage: float  # [V]
     temperature: float  # [°C]
+    current: float | None = None  # [A], signed; None where the motor cannot sense it
 
 
 class Arm:
@@ -63,6 +64,7 @@ class Arm:
         self.port = QuietPort(settings.device, settings.bus_patience)
         self.bus = Bus(settings.motors, self.port)
         self.health: dict[int, Health] = {}
+        self.current_limits: dict[int, float] = {}  # [A] of the motors that should stay well below
         self.silent: tuple[Motor, ...] = ()
         self.warn = warn
         self._masters = settings.masters
@@ -85,6 +87,7 @@ class Arm:
             with self._patience():
                 self._check_adapter()
                 check_arm(self.bus, self.settings, self.warn)
+                self._read_current_limits()
         except Exception:
             self.port.disconnect()
             raise
@@ -241,11 +244,18 @@ class Arm:
         return errors, {ident for ident in idents if ident not in found}
 
     def measure_health(self) -> None:
-        """Read voltage and temperature of all motors, shadows included."""
-        idents = [motor.id for motor in self.settings.motors]
-        found = self.bus.sync_read(idents, "present_input_voltage", "present_temperature", retry=False)
+        """Read current, voltage and temperature of all motors, shadows included."""
+        motors = {motor.id: motor for motor in self.settings.motors}
+        found = self.bus.sync_read(list(motors), "present_current", "present_temperature", retry=False)
         for ident, row in found.items():
-            self.health[ident] = Health(row["present_input_voltage"] / 10, float(row["present_temperature"]))
+            current = row["present_current"] * CURRENT_UNIT if motors[ident].model.senses_current else None
+            self.health[ident] = Health(row["present_input_voltage"] / 10, float(row["present_temperature"]), current)
+
+    def describe_silence(self) -> str:
+        """Say who did not answer the last read, and what to check."""
+        if len(self.silent) == len(self._masters):
+            return "no motor answers. Check the 12 V supply and the cable"
+        return f"{', '.join(self.name(motor.id) for motor in self.silent)} silent. Check the cable there"
 
     def describe_errors(self, errors: Mapping[int, int]) -> str:
         """Say in words which motors report what."""
@@ -279,12 +289,21 @@ class Arm:
                 f"{self.settings.device}: the adapter's serial number is '{found}', {self.settings.arm} is on "
                 f"'{wanted}'. The arms are swapped: exchange the ports or the udev rules."
             )
+        if found and not wanted:
+            self.warn(f"{self.settings.device}: {unchecked_adapter(self.settings.arm, found)}.")
         latency = self.port.latency_ms
         if latency is not None and latency > 1:
             self.warn(
                 f"{self.settings.device}: latency timer {latency} ms makes every read late. Install the udev rules, "
                 "or write 1 to its latency_timer."
             )
+
+    def _read_current_limits(self) -> None:
+        """Note what each motor may draw: its limit, or where it stalls. A gripper is meant to squeeze at its limit."""
+        gripper = self._ids[-1]
+        motors = {m.id: m for m in self.settings.motors if m.model.senses_current and m.id != gripper}
+        for ident, limit in self.bus.read_all("current_limit", list(motors)).items() if motors else ():
+            self.current_limits[ident] = min(limit * CURRENT_UNIT, motors[ident].model.stall_current)
 
     def _set_watchdogs(self, value: int) -> None:
         self.bus.write_all("bus_watchdog", dict.fromkeys(self.bus.motors, value))
@@ -322,6 +341,14 @@ class Arm:
         if errors:
             return self.describe_errors(errors)
         return "Their supply was cut: support the arm and check the 12 V."
+
+
+def unchecked_adapter(arm: str, serial: str) -> str:
+    """Say that nothing would notice swapped arms, and what would."""
+    return (
+        f"nothing checks that this is {arm}; swapped arms would go unnoticed. If it is, write adapter_serial: {serial} "
+        "under this arm into the hardware file"
+    )
 
 
 def _effort_scale(motor: Motor, motors_on_shaft: int, unit: str) -> float:

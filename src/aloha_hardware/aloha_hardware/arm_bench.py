@@ -31,6 +31,9 @@ class Counter:
     def __init__(self) -> None:
         self.readings = self.changes = 0
 
+    def on_cycle(self, elapsed: float) -> None:
+        """Nobody else is there to be told."""
+
     def on_reading(self, reading: Reading) -> None:
         """Count a complete reading."""
         self.readings += 1

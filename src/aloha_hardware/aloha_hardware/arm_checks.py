@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import FAST_READ_FIRMWARE, Bus
 from aloha_hardware.control_table import describe_hardware_error
 from aloha_hardware.errors import BusError, MotorError
 from aloha_hardware.motors import URDF_LIMITS, Motor, model_name
-from aloha_hardware.units import RAD_PER_TICK, radians_from_ticks
+from aloha_hardware.units import RAD_PER_TICK, Angles, radians_from_ticks
 
 POSITION_MODE, CURRENT_BASED_POSITION_MODE = 3, 5
 OTHER_BAUDS = (57_600, 115_200, 2_000_000)
@@ -30,6 +31,7 @@ def check_arm(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
         BusError, MotorError: naming the motor and the remedy. Nothing has moved and no torque was switched on.
     """
     check_identity(bus, settings)
+    check_free(bus, settings)
     check_health(bus, settings, warn)
     check_registers(bus, settings, warn)
     check_shadows(bus, settings, warn)
@@ -64,6 +66,30 @@ def check_identity(bus: Bus, settings: ArmSettings) -> None:
             "or use read_mode: auto."
         )
     bus.fast = able and settings.read_mode != "plain"
+
+
+def check_free(bus: Bus, settings: ArmSettings) -> None:
+    """Refuse an arm that is to move freely while motors of it hold: a crash, or another program, left their torque on.
+
+    Letting go by ourselves would drop the arm on whoever stands below it.
+    """
+    if settings.torque:
+        return
+    holding = [bus.motors[ident] for ident, on in bus.read_all("torque_enable").items() if on]
+    if holding:
+        refuse_held(settings.device, [f"{motor.id} ({motor.joint})" for motor in holding])
+
+
+def refuse_held(where: str, motors: Sequence[str]) -> NoReturn:
+    """Say what to do with an arm that holds though a hand is to move it.
+
+    Raises:
+        MotorError: always.
+    """
+    raise MotorError(
+        f"{where}: motors {', '.join(motors)} hold, and this arm is driven without torque, for a hand to move it. "
+        "Support the arm, switch its 12 V supply off and on, and configure again."
+    )
 
 
 def check_health(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
@@ -156,22 +182,30 @@ def check_shadows(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
 def check_pose(bus: Bus, settings: ArmSettings) -> None:
     """Refuse angles the arm cannot have: a wrong horn, or constants of another gripper."""
     positions = bus.read_all("present_position")
-    for motor in settings.masters:
-        angle = radians_from_ticks(positions[motor.id])
-        if motor.joint == settings.joint_names[-1]:
+    check_angles(settings.device, settings, [radians_from_ticks(positions[motor.id]) for motor in settings.masters])
+
+
+def check_angles(where: str, settings: ArmSettings, angles: Angles) -> None:
+    """Refuse angles of the joints [rad] that the arm cannot have.
+
+    Args:
+        where: how the messages name the arm.
+    """
+    for joint, angle in zip(settings.joint_names, angles, strict=True):
+        if joint == settings.joint_names[-1]:
             low, high = settings.lower[-1], settings.upper[-1]
             if not low - GRIPPER_TOLERANCE <= angle <= high + GRIPPER_TOLERANCE:
                 raise MotorError(
-                    f"{settings.device}: the gripper stands at {angle:.2f} rad, its constants allow "
-                    f"{low:.2f}..{high:.2f}. They belong to another generation of grippers: choose the set of yours "
-                    "in the contract (gripper.constants)."
+                    f"{where}: the gripper stands at {angle:.2f} rad, its constants allow {low:.2f}..{high:.2f}. They "
+                    "belong to another generation of grippers: choose the set of yours in the contract "
+                    "(gripper.constants)."
                 )
             continue
-        low, high = URDF_LIMITS[settings.kind][motor.joint]
+        low, high = URDF_LIMITS[settings.kind][joint]
         if not low - POSE_TOLERANCE <= angle <= high + POSE_TOLERANCE:
             raise MotorError(
-                f"{settings.device}: {motor.joint} reads {angle:.2f} rad, possible are {low:.2f}..{high:.2f}. Move it "
-                "into its range by hand; if it is, its horn is mounted wrong."
+                f"{where}: {joint} reads {angle:.2f} rad, possible are {low:.2f}..{high:.2f}. Move it into its range "
+                "by hand; if it is, its horn is mounted wrong."
             )
 
 

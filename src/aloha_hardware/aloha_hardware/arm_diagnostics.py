@@ -17,6 +17,7 @@ OK, WARN, ERROR, STALE = (
     DiagnosticStatus.STALE,
 )
 BAD_SHARE = 0.01  # of the instructions that needed a second try
+HIGH_CURRENT = 0.8  # of what a motor may draw
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ def _motors(loop: ArmLoop) -> DiagnosticStatus:
     hot = [ident for ident, health in dict(arm.health).items() if health.temperature > arm.settings.temperature_warning]
     if hot:
         level, message = WARN, f"{', '.join(map(arm.name, hot))} hot. Let the arm rest"
+    if strained := _strained(loop):
+        level, message = WARN, f"{strained}. Take the load off before it shuts down"
     stops = dict(loop.setpoints.stops)
     for stop in ("motors", "torque"):
         if stop in stops:
@@ -93,7 +96,19 @@ def _motors(loop: ArmLoop) -> DiagnosticStatus:
     for ident, health in sorted(dict(arm.health).items()):
         values[f"{arm.name(ident)} temperature_c"] = f"{health.temperature:.0f}"
         values[f"{arm.name(ident)} voltage_v"] = f"{health.voltage:.1f}"
+        if health.current is not None:
+            values[f"{arm.name(ident)} current_a"] = f"{health.current:.2f}"
     return _status(arm.settings.arm, "motors", level, message, values)
+
+
+def _strained(loop: ArmLoop) -> str:
+    """Name the motors that draw nearly all the current they may."""
+    arm, found = loop.arm, []
+    for ident, limit in arm.current_limits.items():
+        health = arm.health.get(ident)
+        if health is not None and health.current is not None and abs(health.current) >= HIGH_CURRENT * limit:
+            found.append(f"{arm.name(ident)} draws {abs(health.current):.1f} A of {limit:.1f} A")
+    return ", ".join(found)
 
 
 def _commands(loop: ArmLoop, held_before: int) -> DiagnosticStatus:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 import time
@@ -15,7 +16,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import Bool, Empty, String
 from std_srvs.srv import SetBool, Trigger
 
 from aloha_hardware import arm_diagnostics
@@ -27,6 +28,7 @@ from aloha_hardware.bus import BusCounts
 from aloha_hardware.emergency_stop import EmergencyStop
 from aloha_hardware.errors import HardwareError, MotionError
 from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
+from aloha_hardware.partners import Partners
 from aloha_hardware.setpoints import Mode, Setpoints
 from aloha_hardware.vendor_arm import VendorArm
 
@@ -34,8 +36,9 @@ SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 COMMANDS = QoSProfile(depth=1)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 STATES = QoSProfile(depth=2)
+ALIVE = Empty()
 
-EMERGENCY, PARTNER = "emergency stop", "partner"
+EMERGENCY = "emergency stop"
 STOPPED = "the emergency stop is raised; release it first"
 AT_POSE = 0.2  # [rad] from a pose that still counts as there
 SETTLING = 0.5  # [s] after a move
@@ -45,8 +48,9 @@ class ArmDriverNode(ManagedNode):
     """Own one arm's bus.
 
     Publishes /<arm>/joint_states (seven joints and two fingers, SI), /<arm>/fault (latched; empty is well),
-    /<arm>/stale (latched) and /diagnostics; follows /<arm>/joint_commands; obeys /emergency_stop and the faults of its
-    partners. Services: ~/go_to_start, ~/go_to_sleep, ~/reboot_motors (Trigger), ~/set_torque (SetBool).
+    /<arm>/stale (latched), /<arm>/alive (every cycle) and /diagnostics; follows /<arm>/joint_commands, which must carry
+    stamps; obeys /emergency_stop, and the faults and the silence of its partners. Services: ~/go_to_start,
+    ~/go_to_sleep, ~/reboot_motors (Trigger), ~/set_torque (SetBool).
 
     States are published only from complete reads: a joint that did not answer is never made up. The effort of a finger
     is not measured and reads 0. When the node ends, by Ctrl-C too, the arm stays held.
@@ -58,7 +62,6 @@ class ArmDriverNode(ManagedNode):
         self._lock = threading.Lock()
         self._arm: Arm | VendorArm | None = None
         self._loop: ArmLoop | None = None
-        self._partner_faults: dict[str, str] = {}
         self._complaints: dict[str, float] = {}
         self._counts = arm_diagnostics.Counts(BusCounts())
         self._told = ""
@@ -70,8 +73,9 @@ class ArmDriverNode(ManagedNode):
     # Lifecycle -----------------------------------------------------------------------------------------------------
 
     def configure(self) -> None:
-        kind = VendorArm if self.settings.backend == "interbotix" else Arm
-        self._arm = kind(self.settings, self.get_logger().warning)
+        warn = self.get_logger().warning
+        vendor = self.settings.backend == "interbotix"
+        self._arm = VendorArm(self.settings, warn, now=self._now) if vendor else Arm(self.settings, warn)
         self._arm.open()
 
     def activate(self) -> None:
@@ -79,8 +83,9 @@ class ArmDriverNode(ManagedNode):
         if self.settings.torque:
             arm.torque_on()
         setpoints = Setpoints(self.settings, arm.first_reading().position)
-        for partner, text in self._partner_faults.items():
-            setpoints.stop(f"{PARTNER} {partner}", text)
+        self._partners.forget()
+        for stop, text in list(self._partners.troubles.items()):
+            setpoints.stop(stop, text)
         self._newest_command()  # one from before is nothing to follow
         self._loop = ArmLoop(arm, setpoints, self._lock, self)
         self._obey()  # what was raised before, or just now
@@ -116,7 +121,15 @@ class ArmDriverNode(ManagedNode):
         assert self._arm is not None
         return self._arm
 
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
     # From the loop's thread ----------------------------------------------------------------------------------------
+
+    def on_cycle(self, elapsed: float) -> None:
+        """Tell the partners that this loop runs, and hear whether theirs do."""
+        self._alive.publish(ALIVE)
+        self._partners.listen(elapsed)
 
     def on_reading(self, reading: Reading) -> None:
         """Publish joint states: stamp after the read, fingers through the linkage. Then take the newest command.
@@ -175,14 +188,13 @@ class ArmDriverNode(ManagedNode):
         return None if taken is None else taken[0]
 
     def _on_command(self, message: JointState) -> None:
-        loop, now = self._loop, self.get_clock().now().nanoseconds * 1e-9
+        loop = self._loop
         if loop is None:
             return
         stamp = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
         with self._lock:
-            reason = loop.setpoints.receive(
-                message.name, message.position, now - stamp if stamp else 0.0, time.monotonic()
-            )
+            age = self._now() - stamp if stamp else math.inf
+            reason = loop.setpoints.receive(message.name, message.position, age, time.monotonic())
         if reason:
             self._complain(reason)
 
@@ -210,14 +222,6 @@ class ArmDriverNode(ManagedNode):
                 loop.setpoints.stop(EMERGENCY, STOPPED)
             else:
                 loop.setpoints.lift(EMERGENCY)
-
-    def _on_partner_fault(self, partner: str, message: String) -> None:
-        text = message.data.strip()
-        if text:
-            self._partner_faults[partner] = f"{partner}: {text}"
-        else:
-            self._partner_faults.pop(partner, None)
-        self._set_stop(f"{PARTNER} {partner}", self._partner_faults.get(partner, ""))
 
     def _set_stop(self, name: str, text: str) -> None:
         loop = self._loop
@@ -327,8 +331,10 @@ class ArmDriverNode(ManagedNode):
         commands = settings.command_topic or f"/{arm}/joint_commands"
         self._commands = subscribe(JointState, commands, never_called, COMMANDS, callback_group=Polled())
         self._emergency = EmergencyStop(self, self._on_stop, topics)
-        for partner in settings.partners:
-            subscribe(String, f"/{partner}/fault", partial(self._on_partner_fault, partner), LATCHED)
+        self._alive = self.create_publisher(Empty, f"/{arm}/alive", SENSOR)
+        self._partners = Partners(
+            self, settings.partners, settings.command_timeout, 1.0 / settings.rate, self._set_stop, topics
+        )
         for kind, name, action in (
             (Trigger, "~/go_to_start", partial(self._go, ("start",))),
             (Trigger, "~/go_to_sleep", partial(self._go, ("start", "sleep"))),

@@ -30,6 +30,9 @@ OWN_STOPS = (BUS, MOTORS, TORQUE)
 class Listener(Protocol):
     """Who hears what happens in the loop, in the loop's thread."""
 
+    def on_cycle(self, elapsed: float) -> None:
+        """A cycle begins, whatever the bus says; [s] since the last one began."""
+
     def on_reading(self, reading: Reading) -> None:
         """A complete reading was made."""
 
@@ -124,8 +127,9 @@ class ArmLoop:
             began = time.monotonic()
             self.timing.errors.append(abs(began - last - self._period) if began > last else 0.0)
             self._kept_away |= 0.0 < self.arm.settings.watchdog / 2 < began - last
-            last = began
+            elapsed, last = began - last, began
             try:
+                self._listener.on_cycle(elapsed)
                 self._serve_requests()
                 self._cycle(time.monotonic())
             except PortError as error:
@@ -198,12 +202,7 @@ class ArmLoop:
     def _miss(self, now: float) -> None:
         if now - self._heard_at <= self.arm.settings.bus_timeout:
             return
-        silent = self.arm.silent
-        if len(silent) == len(self.arm.settings.masters):
-            who = "no motor answers. Check the 12 V supply and the cable"
-        else:
-            who = f"{', '.join(self.arm.name(motor.id) for motor in silent)} silent. Check the cable there"
-        self._raise(BUS, f"bus silent: {who}; the arm holds")
+        self._raise(BUS, f"bus silent: {self.arm.describe_silence()}; the arm holds")
 
     def _lose_port(self, text: str) -> None:
         self.arm.port.disconnect()

@@ -21,7 +21,8 @@ class MotorModel:
 
     Args:
         number: what a ping answers.
-        torque_constant: [N·m/A] at the output; for a motor without a current sensor, [N·m] at full load.
+        stall_torque: at 12 V [N·m]; for a motor without a current sensor, what counts as full load.
+        stall_current: at 12 V [A]; 0 for a motor without a current sensor.
         top_speed: without load at 12 V [rad/s].
         modes: operating modes it knows: 0 current, 1 velocity, 3 position, 4 extended position,
             5 current-based position, 16 PWM.
@@ -30,7 +31,8 @@ class MotorModel:
     name: str
     number: int
     table: Table
-    torque_constant: float
+    stall_torque: float
+    stall_current: float
     top_speed: float
     modes: tuple[int, ...]
 
@@ -39,6 +41,11 @@ class MotorModel:
         """Whether the motor measures and limits its current."""
         return "goal_current" in self.table
 
+    @property
+    def torque_constant(self) -> float:
+        """Torque at the output per ampere [N·m/A]; without a current sensor, [N·m] at full load."""
+        return self.stall_torque / (self.stall_current or 1.0)
+
 
 _ALL_MODES = (0, 1, 3, 4, 5, 16)
 _MODES_WITHOUT_CURRENT = (1, 3, 4, 16)
@@ -46,10 +53,10 @@ _MODES_WITHOUT_CURRENT = (1, 3, 4, 16)
 MODELS: dict[str, MotorModel] = {
     model.name: model
     for model in (
-        MotorModel("XM540-W270", 1120, XM540_W270, 10.6 / 4.4, 3.14, _ALL_MODES),
-        MotorModel("XM430-W350", 1020, XM430_W350, 4.1 / 2.3, 4.82, _ALL_MODES),
-        MotorModel("XL430-W250", 1060, XL430_W250, 1.5, 6.39, _MODES_WITHOUT_CURRENT),
-        MotorModel("XC430-W150", 1070, XC430_W150, 1.6, 11.1, _MODES_WITHOUT_CURRENT),
+        MotorModel("XM540-W270", 1120, XM540_W270, 10.6, 4.4, 3.14, _ALL_MODES),
+        MotorModel("XM430-W350", 1020, XM430_W350, 4.1, 2.3, 4.82, _ALL_MODES),
+        MotorModel("XL430-W250", 1060, XL430_W250, 1.5, 0.0, 6.39, _MODES_WITHOUT_CURRENT),
+        MotorModel("XC430-W150", 1070, XC430_W150, 1.6, 0.0, 11.1, _MODES_WITHOUT_CURRENT),
     )
 }
 

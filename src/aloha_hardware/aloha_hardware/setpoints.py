@@ -36,7 +36,7 @@ class Setpoints:
         self._settings = settings
         self._names = tuple(settings.joint_names)
         self._lower, self._upper = np.array(settings.lower), np.array(settings.upper)
-        self._speed = np.array(settings.velocity)
+        self._speed = np.array(settings.speed)
         self.setpoint: Vector = np.array(measured, dtype=np.float64)
         self.measured: Vector = self.setpoint.copy()
         self._target: Vector = self.setpoint.copy()
@@ -53,7 +53,7 @@ class Setpoints:
         Args:
             names: of joints, in any order; joints left out stay where they are told to be.
             positions: [rad], same order.
-            age: of the command on arrival [s].
+            age: of the command on arrival [s]; infinite where it carries no stamp.
             now: [s] of a monotonic clock.
 
         Returns:
@@ -151,6 +151,8 @@ class Setpoints:
         if not all(math.isfinite(position) for position in positions):
             return f"positions are not finite: {[float(position) for position in positions]}; send radians"
         limit = self._settings.command_timeout
+        if math.isinf(age):
+            return "without a stamp, so that nobody can tell how old it is; put the time of sending into header.stamp"
         if age > limit:
             return f"stale: made {age:.3f} s ago, more than the {limit:.3f} s of command_timeout; send it sooner"
         if age < -limit:

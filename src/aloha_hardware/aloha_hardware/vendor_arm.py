@@ -2,19 +2,23 @@
 
 For labs that keep the vendor's stack: xs_sdk owns the bus and publishes the joint states; limits, watchdog, stops and
 services are those of our own driver. What only the bus knows (hardware errors, voltages) stays with xs_sdk's own log.
+
+A read that failed comes from xs_sdk as -pi or as NaN in every joint, depending on its version and settings. Both are
+faults here: neither is a pose, and neither may become a command.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aloha_hardware.arm import Health, Reading
-from aloha_hardware.arm_checks import Warn
+from aloha_hardware.arm_checks import CURRENT_BASED_POSITION_MODE, POSITION_MODE, Warn, check_angles, refuse_held
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import BusCounts
 from aloha_hardware.errors import MotorError, PortError, SettingsError
@@ -23,6 +27,10 @@ from aloha_hardware.units import Angles
 
 MODULES = "interbotix_xs_modules"
 ARM_GROUP, ALL_GROUP, GRIPPER = "arm", "all", "gripper"
+MODES = {ARM_GROUP: ("group", "position", POSITION_MODE)}
+MODES[GRIPPER] = ("single", "current_based_position", CURRENT_BASED_POSITION_MODE)
+COMPLIANT_MODES = (0, 16)  # current and PWM: torque is on, but a hand can move it (gravity compensation)
+REGISTER_TRIES = 10
 FIRST_STATES = 5.0  # [s] to wait for joint states
 
 
@@ -36,6 +44,8 @@ class Core(Protocol):
     def robot_write_joint_command(self, joint_name: str, command: float) -> None: ...
 
     def robot_set_operating_modes(self, cmd_type: str, name: str, mode: str, **options: Any) -> None: ...
+
+    def robot_get_motor_registers(self, cmd_type: str, name: str, reg: str) -> Any: ...
 
     def robot_torque_enable(self, cmd_type: str, name: str, enable: bool) -> None: ...
 
@@ -70,16 +80,22 @@ class VendorArm:
         settings: checked; the port and everything of the bus is not used.
         warn: where troubles that stop nothing are told.
         core: the vendor's; made from interbotix_xs_modules at `open` when left out.
+        now: the clock that xs_sdk stamps with [s].
     """
 
-    def __init__(self, settings: ArmSettings, warn: Warn, core: Core | None = None) -> None:
+    def __init__(
+        self, settings: ArmSettings, warn: Warn, core: Core | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         self.settings, self.warn = settings, warn
         self.port, self.bus = VendorLink(), VendorBus({motor.id: motor for motor in settings.motors})
         self.health: dict[int, Health] = {}
+        self.current_limits: dict[int, float] = {}
         self.silent: tuple[Motor, ...] = ()
         self._core = core
+        self._now = now
         self._last: Any = None
-        self._last_at = 0.0
+        self._last_stamp = -math.inf
+        self._silence = ""
         self._torque = False
 
     # Bring-up ---------------------------------------------------------------------------------------------------
@@ -103,20 +119,62 @@ class VendorArm:
                 f"{self.settings.arm}: xs_sdk drives {', '.join(self._core.joint_states.name)}; '{missing[0]}' is "
                 "missing. Start it with the robot model of the contract."
             )
+        check_angles(self.settings.arm, self.settings, self.first_reading().position)
+        held = [] if self.settings.torque else self._held()
+        if held:
+            refuse_held(self.settings.arm, held)
 
     def close(self) -> None:
         """Leave; xs_sdk goes on holding the arm."""
         self.port.disconnect()
 
     def torque_on(self) -> None:
-        """Hold the arm where it is, in the vendor's modes of a follower."""
+        """Hold the arm where it is, in the vendor's modes of a follower.
+
+        Raises:
+            MotorError: it is nowhere an arm can be, or holds in another mode: switching modes drops the torque.
+        """
         reading = self.first_reading()
-        self.core.robot_set_operating_modes("group", ARM_GROUP, "position")
-        self.core.robot_set_operating_modes("single", GRIPPER, "current_based_position")
+        check_angles(self.settings.arm, self.settings, reading.position)
+        for name, (kind, mode, number) in MODES.items():
+            if any(found != number for found in self._registers(kind, name, "Operating_Mode")):
+                self._set_mode(kind, name, mode)
         self.write(reading.position)  # before the torque: xs_sdk may remember an older goal
         self.core.robot_torque_enable("group", ARM_GROUP, True)
         self.core.robot_torque_enable("single", GRIPPER, True)
         self._torque = True
+
+    def _set_mode(self, kind: str, name: str, mode: str) -> None:
+        if any(self._registers(kind, name, "Torque_Enable")):
+            raise MotorError(
+                f"{self.settings.arm}: {name} holds in another mode than {mode}, and would drop while it is switched. "
+                f"Support the arm, switch its torque off with /{self.settings.arm}/torque_enable, and activate again."
+            )
+        self.core.robot_set_operating_modes(kind, name, mode)
+
+    def _held(self) -> list[str]:
+        """Name what a hand cannot move."""
+        found = []
+        for name, (kind, _, _) in MODES.items():
+            on, modes = (self._registers(kind, name, register) for register in ("Torque_Enable", "Operating_Mode"))
+            if any(hold and mode not in COMPLIANT_MODES for hold, mode in zip(on, modes, strict=True)):
+                found.append(f"of the {name}")
+        return found
+
+    def _registers(self, kind: str, name: str, register: str) -> list[int]:
+        """Read a register of every motor of a group; the vendor's releases wrap the answer differently.
+
+        Raises:
+            MotorError: xs_sdk does not tell.
+        """
+        for _ in range(REGISTER_TRIES):
+            try:
+                answer = self.core.robot_get_motor_registers(kind, name, register)
+            except AttributeError:  # what the vendor's call ends with when the service did not answer within 0.1 s
+                continue
+            if values := [int(value) for value in getattr(answer, "values", answer) or ()]:
+                return values
+        raise MotorError(f"{self.settings.arm}: xs_sdk does not tell {register} of {name}. Read its log.")
 
     def torque_off(self) -> None:
         """Let the arm go."""
@@ -139,7 +197,7 @@ class VendorArm:
         Raises:
             PortError: it does not.
         """
-        if self.core.joint_states is self._last:
+        if not self._is_news(self.core.joint_states):
             raise PortError(f"{self.settings.arm}: xs_sdk publishes no joint states. Is it still running?")
         self.port.is_open = True
 
@@ -149,23 +207,41 @@ class VendorArm:
     # The loop ---------------------------------------------------------------------------------------------------
 
     def read(self) -> Reading | None:
-        """Take the newest joint states; None where none came since the last call.
+        """Take the newest joint states; None where none came since the last call, or only old ones.
 
         Raises:
-            MotorError: positions that are no pose: xs_sdk publishes -pi everywhere when it could not read.
+            MotorError: positions that are no pose: xs_sdk publishes -pi or NaN everywhere when it could not read.
         """
         states = self.core.joint_states
-        if states is self._last:
+        if not self._is_news(states):
             self.silent = self.settings.masters
             return None
-        self._last, self.silent = states, ()
+        self._last, self._last_stamp, self.silent = states, _stamp(states), ()
         index = [states.name.index(name) for name in self.settings.joint_names]
+        if len(states.position) < len(states.name):
+            raise MotorError(f"{self.settings.arm}: xs_sdk publishes joints without positions. Read its log.")
         position, velocity, effort = (
             _pick(values, index) for values in (states.position, states.velocity, states.effort)
         )
-        if all(abs(angle + 3.14159265) < 1e-3 for angle in position):
+        if not all(map(math.isfinite, position)) or all(abs(angle + math.pi) < 1e-3 for angle in position):
             raise MotorError(f"{self.settings.arm}: xs_sdk could not read its motors. Check the 12 V and the cable.")
         return Reading(time.monotonic(), position, velocity, effort)
+
+    def _is_news(self, states: Any) -> bool:
+        """Whether joint states are others than the last, later measured, and measured just now."""
+        self._silence = "xs_sdk publishes no joint states. Is it still running?"
+        if states is None or states is self._last:
+            return False
+        stamp = _stamp(states)
+        age = self._now() - stamp
+        if stamp <= self._last_stamp or abs(age) > self.settings.bus_timeout:
+            self._silence = f"xs_sdk's joint states are stamped {age:.2f} s ago. Check its clock and its log"
+            return False
+        return True
+
+    def describe_silence(self) -> str:
+        """Say why there is nothing to read."""
+        return self._silence.rstrip(".")
 
     def first_reading(self) -> Reading:
         """Wait for joint states.
@@ -176,7 +252,7 @@ class VendorArm:
         end = time.monotonic() + FIRST_STATES
         while (reading := self.read()) is None:
             if time.monotonic() > end:
-                raise PortError(f"{self.settings.arm}: xs_sdk publishes no joint states. Is it still running?")
+                raise PortError(f"{self.settings.arm}: {self._silence}")
             time.sleep(0.005)
         return reading
 
@@ -215,6 +291,11 @@ class VendorArm:
     def name(self, ident: int) -> str:
         """Name a motor for a person."""
         return f"motor {ident} ({self.bus.motors[ident].joint})"
+
+
+def _stamp(states: Any) -> float:
+    """Return when joint states were measured [s]."""
+    return float(states.header.stamp.sec) + 1e-9 * float(states.header.stamp.nanosec)
 
 
 def _pick(values: Sequence[float], index: Sequence[int]) -> tuple[float, ...]:

@@ -108,24 +108,44 @@ def test_a_leader_on_a_followers_port_is_recognised(line: EmulatedLine) -> None:
         bring_up(line, kind="leader", lower=[-1.0] * 7, upper=[1.0] * 7, start_pose=[0.0] * 7, sleep_pose=[0.0] * 7)
 
 
-def test_a_leader_is_read_without_ever_getting_torque() -> None:
+FOR_A_HAND: dict[str, Any] = {
+    "kind": "leader",
+    "models": ["8=XL430-W250"],
+    "torque": False,
+    "sleep_pose": [0.0] * 7,
+    "start_pose": [0.0] * 7,
+    "lower": [*[-1.7] * 6, -0.6842],
+    "upper": [*[1.6] * 6, 0.3083],
+}
+
+
+@pytest.fixture
+def leader() -> Iterator[EmulatedLine]:
     chain = Chain(with_models(LEADER, {8: "XL430-W250"}), falls=False)
     chain.pose({"shoulder": -0.5, "elbow": 0.5, "wrist_angle": 0.0})
-    limits = {"lower": [*[-1.7] * 6, -0.6842], "upper": [*[1.6] * 6, 0.3083]}
     with EmulatedLine(chain, wire_time=False) as line:
-        arm = bring_up(
-            line,
-            kind="leader",
-            models=["8=XL430-W250"],
-            torque=False,
-            sleep_pose=[0.0] * 7,
-            start_pose=[0.0] * 7,
-            **limits,
-        )
-        reading = wait(arm.read, "a complete reading")
-        assert reading.position[1] == pytest.approx(-0.5, abs=0.01)
-        assert nothing_has_torque(line)
-        arm.close()
+        yield line
+
+
+def test_a_leader_is_read_without_ever_getting_torque(leader: EmulatedLine) -> None:
+    arm = bring_up(leader, **FOR_A_HAND)
+    reading = wait(arm.read, "a complete reading")
+    assert reading.position[1] == pytest.approx(-0.5, abs=0.01)
+    assert nothing_has_torque(leader)
+    arm.close()
+
+
+def test_a_leader_that_still_holds_is_refused_with_what_frees_it(leader: EmulatedLine) -> None:
+    leader.chain.motor(1).registers.set("torque_enable", 1)
+    leader.chain.motor(5).registers.set("torque_enable", 1)
+    with pytest.raises(MotorError, match=r"motors 1 \(waist\), 5 \(elbow\) hold.*Support the arm, switch its 12 V"):
+        bring_up(leader, **FOR_A_HAND)
+    assert leader.chain.motor(1).torque and leader.chain.motor(5).torque  # an arm is not dropped unasked
+    with leader.lock:
+        for motor in leader.chain.motors:
+            motor.power_up()
+    bring_up(leader, **FOR_A_HAND).close()
+    assert nothing_has_torque(leader)
 
 
 def test_the_two_motors_of_a_joint_are_made_to_agree(line: EmulatedLine) -> None:
@@ -209,6 +229,8 @@ def test_a_forbidden_port_names_the_group(line: EmulatedLine) -> None:
         ({"lower": [2.0] * 7}, "is not below"),
         ({"upper": [float("nan")] * 7}, "not every value is a number"),
         ({"velocity": [4.0] * 7}, "waist: 4.0 rad/s is not in"),
+        ({"velocity": [*[3.0] * 6, 1e6]}, "gripper: 1000000.0 rad/s is not in"),
+        ({"backend": "sim"}, "'sim' is unknown. Use one of: dynamixel, interbotix.*robot:=sim"),
         ({"start_pose": [0.0, -1.9, 0.0, 0.0, 0.0, 0.0, 0.0]}, "start_pose: shoulder: -1.9 is outside"),
         ({"models": ["8=XM999"]}, "'8=XM999' is not ID=MODEL"),
         ({"kind": "puppet"}, "kind: 'puppet' is unknown"),
@@ -218,6 +240,34 @@ def test_a_forbidden_port_names_the_group(line: EmulatedLine) -> None:
 def test_unsafe_settings_are_refused_before_the_port_is_opened(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         ArmSettings(**changes)
+
+
+def test_an_adapter_that_nothing_checks_is_a_warning_with_the_line_to_write(
+    line: EmulatedLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aloha_hardware.port.QuietPort.serial_number", "FT_LEFT")
+    for serial, expected in (("", True), ("FT_LEFT", False)):
+        said: list[str] = []
+        arm = Arm(settings(line, adapter_serial=serial), said.append)
+        arm.open()
+        arm.close()
+        assert any("adapter_serial: FT_LEFT" in text for text in said) == expected
+
+
+def test_the_currents_of_all_motors_are_measured_and_known_with_their_limits(line: EmulatedLine) -> None:
+    arm = bring_up(line)
+    arm.torque_on()
+    assert set(arm.current_limits) == set(range(1, 9))  # the gripper is meant to squeeze at its limit
+    assert arm.current_limits[1] == pytest.approx(4.4)
+    line.chain.joints["shoulder"].load = 8.0
+
+    def measured() -> bool:
+        arm.measure_health()
+        return all(arm.health[ident].current == pytest.approx(4.0 / (10.6 / 4.4), rel=0.05) for ident in (2, 3))
+
+    wait(measured, "the currents of both shoulder motors")
+    arm.torque_off()
+    arm.close()
 
 
 def test_ten_bring_ups_leave_nothing_open_and_never_drop_the_arm(line: EmulatedLine) -> None:

@@ -74,6 +74,30 @@ def test_a_hot_motor_is_a_warning_and_one_that_shut_down_an_error(loop: ArmLoop)
     assert said(loop, arm_diagnostics.Counts.of(loop))["motors"][0] == arm_diagnostics.ERROR
 
 
+def test_a_motor_near_its_current_limit_is_a_warning_before_it_shuts_down(loop: ArmLoop) -> None:
+    loop.arm.current_limits[1] = 4.4
+    loop.arm.health[1] = Health(12.0, 30.0, -3.4)
+    assert said(loop, arm_diagnostics.Counts.of(loop))["motors"] == (arm_diagnostics.OK, "healthy")
+    loop.arm.health[1] = Health(12.0, 30.0, -3.6)
+    level, text = said(loop, arm_diagnostics.Counts.of(loop))["motors"]
+    assert (level, text[:44]) == (arm_diagnostics.WARN, "motor 1 (waist) draws 3.6 A of 4.4 A. Take t")
+    values = {
+        pair.key: pair.value for s in arm_diagnostics.report(loop, arm_diagnostics.Counts.of(loop)) for pair in s.values
+    }
+    assert values["motor 1 (waist) current_a"] == "-3.60"
+
+
+def test_an_arm_without_torque_is_an_error_that_says_how_it_gets_it_back(loop: ArmLoop) -> None:
+    loop.setpoints.stop("torque", "torque is off; call ~/set_torque with data: true")
+    found = said(loop, arm_diagnostics.Counts.of(loop))
+    assert found["motors"] == (arm_diagnostics.ERROR, "torque is off; call ~/set_torque with data: true")
+
+
+def test_an_arm_that_is_not_driven_says_so() -> None:
+    (status,) = arm_diagnostics.inactive("follower_left", "unconfigured")
+    assert (status.name, status.message) == ("arm_driver: follower_left bus", "unconfigured")
+
+
 def test_commands_that_stop_coming_are_a_warning_once(loop: ArmLoop) -> None:
     before = arm_diagnostics.Counts.of(loop)
     assert loop.setpoints.receive(JOINTS, REST, 0.0, time.monotonic() - 1.0) == ""

@@ -18,7 +18,7 @@ from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
-from std_msgs.msg import Bool, String  # noqa: E402
+from std_msgs.msg import Bool, Empty, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
 from aloha_hardware import emergency_stop  # noqa: E402
@@ -81,6 +81,24 @@ class Operator(Node):
         self.newest.pop(f"arm_driver: follower_left {part}", None)
         status = wait(lambda: self.newest.get(f"arm_driver: follower_left {part}"), f"diagnostics of {part}")
         return next(pair.value for pair in status.values if pair.key == key) if key else status.message
+
+
+class Heart:
+    """Says that the other arm's driver lives, a hundred times a second, until stopped."""
+
+    def __init__(self, node: Node) -> None:
+        self._publisher = node.create_publisher(Empty, "/follower_right/alive", SENSOR)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(0.01):
+            self._publisher.publish(Empty())
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._thread.join()
 
 
 class Cell:
@@ -179,6 +197,7 @@ def test_bad_commands_are_refused_and_counted(cell: Cell) -> None:
 
 def test_any_node_raises_the_emergency_stop_and_only_its_owner_lowers_it(cell: Cell) -> None:
     cell.operator.stop.publish(Bool(data=True))
+    cell.operator.stop.publish(Bool(data=False))  # right behind it
     wait(lambda: "emergency stop" in cell.operator.diagnostic("commands"), "the stop in the diagnostics")
     wait(lambda: cell.operator.obeyed[-1:] == [True], "the driver to say that it obeys")
     cell.operator.stream = {"waist": 0.2}
@@ -279,6 +298,32 @@ def test_a_fault_of_the_other_arm_stops_this_one(cell: Cell) -> None:
     assert cell.operator.fault == ""
     cell.operator.partner.publish(String(data=""))
     wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
+
+
+def test_an_arm_whose_partner_dies_without_a_word_holds_until_it_is_back(cell: Cell) -> None:
+    partner = Heart(cell.operator)
+    cell.operator.stream = {"waist": 0.1}
+    wait(lambda: abs(cell.angle("waist") - 0.1) < 0.01, "the waist at 0.1 rad")
+    partner.stop()
+    wait(lambda: "follower_right: its driver fell silent" in cell.operator.diagnostic("commands"), "the silence")
+    cell.operator.stream = {"waist": 0.2}
+    time.sleep(0.3)
+    assert cell.angle("waist") == pytest.approx(0.1, abs=0.01)
+    assert cell.operator.fault == ""  # not this arm's
+    partner = Heart(cell.operator)
+    wait(lambda: abs(cell.angle("waist") - 0.2) < 0.01, "the arm to follow again")
+    cell.driver.stop()  # before the partner falls silent: the next test knows none
+    partner.stop()
+
+
+def test_a_command_without_a_stamp_is_refused_with_what_is_missing(
+    cell: Cell, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = int(cell.operator.diagnostic("commands", "refused"))
+    cell.operator.commands.publish(JointState(name=["waist"], position=[0.1]))
+    wait(lambda: int(cell.operator.diagnostic("commands", "refused")) == before + 1, "the refusal")
+    assert "put the time of sending into header.stamp" in capfd.readouterr().err
+    assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
 
 
 def test_torque_is_only_switched_off_in_the_sleep_pose(cell: Cell) -> None:

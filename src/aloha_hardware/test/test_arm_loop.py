@@ -13,11 +13,15 @@ from aloha_hardware.arm import Arm, Reading
 from aloha_hardware.arm_loop import ArmLoop
 from aloha_hardware.arm_settings import JOINTS
 from aloha_hardware.emulator.line import EmulatedLine
+from aloha_hardware.errors import HardwareError
 from aloha_hardware.setpoints import Setpoints
 
 
 class Deaf:
     """Listens to nothing."""
+
+    def on_cycle(self, elapsed: float) -> None:
+        pass
 
     def on_reading(self, reading: Reading) -> None:
         pass
@@ -79,3 +83,19 @@ def test_a_bus_thread_that_never_rests_gives_its_real_time_priority_up(line: Emu
     finally:
         loop.stop()
         arm.close()
+
+
+def test_a_loop_that_fails_is_told_and_its_arm_counts_as_silent(
+    line: EmulatedLine, loop: ArmLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(loop.arm, "read", fail)
+    wait(lambda: loop.defect, "the end of the loop")
+    assert "RuntimeError: a defect" in loop.defect
+    wait(lambda: loop.stale, "the stop")
+    assert loop.setpoints.stops["bus"] == "the driver's loop failed; restart the driver"
+    with pytest.raises(HardwareError, match="the bus loop does not run. Restart the driver"):
+        loop.ask(loop.reboot, timeout=0.05)
+    assert all(motor.torque for motor in line.chain.motors)

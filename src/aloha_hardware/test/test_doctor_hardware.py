@@ -95,6 +95,12 @@ def test_the_adapter_of_the_other_arm_is_recognised(line: EmulatedLine, monkeypa
     )
 
 
+def test_an_adapter_that_nothing_checks_is_a_warning(line: EmulatedLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aloha_hardware.port.QuietPort.serial_number", "FT_LEFT")
+    assert "swapped arms would go unnoticed | If it is, write adapter_serial: FT_LEFT" in examine(arm(line))["warning"]
+    assert "warning" not in examine(arm(line, adapter_serial="FT_LEFT"))
+
+
 def test_a_slow_adapter_is_a_warning(line: EmulatedLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aloha_hardware.port.QuietPort.latency_ms", 16)
     assert "latency timer 16 ms" in examine(arm(line))["warning"]

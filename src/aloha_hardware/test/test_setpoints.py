@@ -32,6 +32,12 @@ def test_a_command_is_followed_no_faster_than_the_velocity_limit(arm: Setpoints)
     assert waist[-1] == pytest.approx(0.2)
 
 
+def test_a_gripper_is_told_no_more_than_its_motor_can_follow(arm: Setpoints) -> None:
+    assert command(arm, 0.0, gripper=1.2) == ""
+    steps = np.diff([POSE[-1], *(arm.tick(k * PERIOD, PERIOD)[-1] for k in range(5))])
+    assert steps.max() == pytest.approx(4.82 * PERIOD)  # the limit says 6.5
+
+
 def test_joints_a_command_does_not_name_stay(arm: Setpoints) -> None:
     command(arm, 0.0, waist=0.1)
     assert arm.tick(0.0, PERIOD)[1:].tolist() == POSE[1:]
@@ -63,6 +69,7 @@ def test_a_late_command_leaves_the_arm_where_it_is(arm: Setpoints) -> None:
         ({"waist": 1.0}, 0.0, "too far: waist is 1.00 rad away"),
         ({"waist": 0.1}, 0.2, "stale"),
         ({"waist": 0.1}, -0.2, "future"),
+        ({"waist": 0.1}, float("inf"), "without a stamp"),
         (dict.fromkeys(JOINTS, -np.pi), 0.0, "beyond the limits"),
     ],
 )

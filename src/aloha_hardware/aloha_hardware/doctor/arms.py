@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aloha_hardware.arm import PATIENCE
+from aloha_hardware.arm import PATIENCE, unchecked_adapter
 from aloha_hardware.arm_checks import check_identity
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import FAST_READ_FIRMWARE, Bus
@@ -85,6 +85,9 @@ def _adapter(area: str, settings: ArmSettings, port: QuietPort) -> Iterator[dict
     else:
         known = f", adapter {serial}" if serial else ""
         yield row(area, "ok", f"{settings.device} can be opened{known}")
+    if serial and not settings.adapter_serial:
+        what, _, remedy = unchecked_adapter(settings.arm, serial).partition(". ")
+        yield row(area, "warning", f"{settings.device}: {what}", remedy)
 
 
 def _motors(area: str, settings: ArmSettings, bus: Bus) -> Iterator[dict[str, str]]:

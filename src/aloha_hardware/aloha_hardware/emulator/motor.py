@@ -25,7 +25,6 @@ AMBIENT = 25.0  # [°C]
 HEATING = 2.0  # [°C/s] at stall
 COOLING = 0.02  # [1/s]
 DROOP = 4.0  # [0.1 V] of the supply at stall
-STALL_CURRENT = {"XM540-W270": 4.4, "XM430-W350": 2.3}  # [A] at 12 V
 FULL_PUSH_ERROR = 141 * RAD_PER_TICK  # [rad] at which the default gain gives all it has
 OVERLOAD_SHARE = 0.8  # of the stall torque
 OVERLOAD_TIME = 1.5  # [s] above it until the motor gives up
@@ -295,7 +294,7 @@ class EmulatedMotor:
         )
 
     def _stall_torque(self) -> float:
-        return self.model.torque_constant * STALL_CURRENT.get(self.model.name, 1.0)
+        return self.model.stall_torque
 
     def _sign(self) -> int:
         return 1 if bool(self.registers.get("drive_mode") & REVERSE) == self.mounted_reversed else -1
