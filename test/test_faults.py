@@ -21,7 +21,7 @@ from cosmos_policy_core.cli import main as cosmos_policy
 pytestmark = pytest.mark.timeout(240)
 
 # A motor, a bus, a person; the others take a minute.
-FAST = {"motor_dies", "cable", "emergency_stop"}
+FAST = {"motor_dies", "cable", "emergency_stop", "stop_without_executor", "stop_without_owner"}
 CLOCK, TASKS, LIFECYCLE = clock(), tasks(), lifecycle(rounds=20)
 
 

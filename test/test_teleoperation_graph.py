@@ -21,6 +21,7 @@ from std_srvs.srv import Trigger
 
 from cosmos_policy.run_task import wait_for
 from cosmos_policy.spinning import SpinningThread
+from cosmos_policy.stop_command import main as emergency_stop
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 PAIRS = (("leader_left", "follower_left"), ("leader_right", "follower_right"))
@@ -43,7 +44,7 @@ class Watcher:
                 JointState, f"/{arm}/joint_states", lambda message, arm=arm: self._keep(arm, message), 1
             )
         self._node.create_subscription(String, "/teleop/state", self._say, LATCHED)
-        self._stop = self._node.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self._stop = self._node.create_publisher(Bool, "/emergency_stop", 1)  # as `ros2 topic pub` does
         self._calls = {name: self._node.create_client(Trigger, f"/teleop/{name}") for name in ("pause", "resume")}
         self._spinning = SpinningThread(self._node, context=self._context)
 
@@ -117,8 +118,9 @@ def test_a_pause_holds_the_followers_and_resuming_brings_them_back(watcher: Watc
 def test_an_emergency_stop_holds_the_followers_until_it_is_released_and_resumed(watcher: Watcher) -> None:
     watcher.stop(True)
     watcher.until(lambda: "emergency stop" in watcher.state)
+    watcher.stop(False)  # no release
     refusal = watcher.call("resume")
     assert not refusal.success and "release it first" in refusal.message
-    watcher.stop(False)
+    assert emergency_stop(["release"]) == 0
     watcher.until(lambda: watcher.call("resume").success)
     watcher.until(lambda: watcher.state == "following")

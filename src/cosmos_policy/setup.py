@@ -35,6 +35,7 @@ setup(
             "policy_node = cosmos_policy.entry:policy_node",
             "scorer_node = cosmos_policy.entry:scorer_node",
             "planner_node = cosmos_policy.entry:planner_node",
+            "emergency_stop_node = cosmos_policy.entry:emergency_stop_node",
             "chunk_executor_node = cosmos_policy.entry:chunk_executor_node",
             "episode_recorder_node = cosmos_policy.entry:episode_recorder_node",
             "episode_replay_node = cosmos_policy.entry:episode_replay_node",

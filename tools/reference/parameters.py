@@ -68,6 +68,7 @@ def nodes() -> dict[tuple[str, str], Callable[..., Node]]:
     from aloha_hardware.leaders_node import LeadersNode
     from aloha_hardware.teleop_node import TeleopNode
     from cosmos_policy.chunk_executor_node import ChunkExecutorNode
+    from cosmos_policy.emergency_stop_node import EmergencyStopNode
     from cosmos_policy.episode_recorder_node import EpisodeRecorderNode
     from cosmos_policy.episode_replay_node import EpisodeReplayNode
     from cosmos_policy.live_view_node import LiveViewNode
@@ -82,6 +83,7 @@ def nodes() -> dict[tuple[str, str], Callable[..., Node]]:
         (own, "scorer_node"): ScorerNode,
         (own, "planner_node"): PlannerNode,
         (own, "chunk_executor_node"): ChunkExecutorNode,
+        (own, "emergency_stop_node"): EmergencyStopNode,
         (own, "episode_recorder_node"): EpisodeRecorderNode,
         (own, "episode_replay_node"): EpisodeReplayNode,
         (own, "monitor_node"): MonitorNode,

@@ -14,8 +14,10 @@ TOPIC = "/emergency_stop"
 STATE = "/emergency_stop/state"
 OBEYED = "/emergency_stop/obeyed"
 
-NEWEST = QoSProfile(depth=1)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+# Many may speak at once: one's `false` must not push another's `true` out of the queue.
+EVERY = QoSProfile(depth=100)
+EVERY_LATCHED = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class EmergencyStop:
@@ -33,14 +35,12 @@ class EmergencyStop:
         # the other one does. The warning about the pair that does not match would only confuse. The owner's state comes
         # last: of what is waiting at the same time, callbacks run in this order, and its word is the final one.
         quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
-        self._subscriptions = [
+        for topic, take, quality in (
+            (TOPIC, self._on_topic, EVERY_LATCHED),
+            (TOPIC, self._on_topic, EVERY),
+            (STATE, self._on_state, LATCHED),
+        ):
             node.create_subscription(Bool, topic, take, quality, callback_group=callback_group, event_callbacks=quiet)
-            for topic, take, quality in (
-                (TOPIC, self._on_topic, LATCHED),
-                (TOPIC, self._on_topic, NEWEST),
-                (STATE, self._on_state, LATCHED),
-            )
-        ]
 
     def _on_topic(self, message: Bool) -> None:
         if message.data:  # `false` is no release: a program that starts with its default must not free the arms

@@ -13,9 +13,10 @@ from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Bool, String
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from aloha_hardware.emergency_stop import EmergencyStop
 from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.teleop.following import Phase, Seen, Teleoperation
 from aloha_hardware.teleop.parameters import declare_settings
@@ -24,6 +25,7 @@ SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 COMMANDS = QoSProfile(depth=1)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 NANO = 1e-9
+STOPPED = "the emergency stop is raised; release it first"
 
 
 class TeleopNode(ManagedNode):
@@ -88,9 +90,9 @@ class TeleopNode(ManagedNode):
         with self._lock:
             self._seen[arm] = Seen(joints, stamp)
 
-    def _on_stop(self, message: Bool) -> None:
+    def _on_stop(self, raised: bool) -> None:
         with self._lock:
-            self._teleoperation.stop("the emergency stop is raised; release it first" if message.data else "")
+            self._teleoperation.stop(STOPPED if raised else "")
 
     def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
@@ -172,7 +174,7 @@ class TeleopNode(ManagedNode):
             )
             for arm in (*settings.leaders, *settings.followers)
         }
-        self.create_subscription(Bool, "/emergency_stop", self._on_stop, LATCHED, callback_group=group)
+        EmergencyStop(self, self._on_stop, group)
         self.create_service(Trigger, "~/pause", self._pause)
         self.create_service(Trigger, "~/resume", self._resume)
         self.create_timer(settings.period, self._tick, callback_group=MutuallyExclusiveCallbackGroup())

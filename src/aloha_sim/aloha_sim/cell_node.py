@@ -24,6 +24,7 @@ from std_msgs.msg import Bool
 from aloha_sim import messages, parameters
 from aloha_sim.cell import Cell
 from aloha_sim.commands import CommandInbox
+from aloha_sim.emergency_stop import EmergencyStop
 from aloha_sim.errors import SimError
 from aloha_sim.pacing import Meter, Pacer
 from cosmos_policy_msgs.srv import ResetCell
@@ -44,7 +45,7 @@ class CellNode(Node):
     """Stand in for the cameras and arms of the robot.
 
     Publishes /clock, the joint states of both arms, images with camera_info, /task_success (latched) and /diagnostics;
-    subscribes to the joint commands and to /emergency_stop (latched; while raised the arms hold); serves /sim/reset.
+    subscribes to the joint commands; obeys /emergency_stop (while raised the arms hold); serves /sim/reset.
 
     Physics, drawing and publishing run in `run`, which belongs to one thread; callbacks belong to the executor's.
     A loop that cannot keep up slows simulated time down: nothing is skipped.
@@ -66,7 +67,6 @@ class CellNode(Node):
             "judge": max(1, round(self.graph.clock_rate / self.cell.settings.control_rate)),
         }
         self._physics_steps = max(1, round(self._period / self.cell.timestep))
-        self._stopped = False
         self._success = False
         self._refused = [0, 0]
         self._complaints: set[tuple[int, str]] = set()
@@ -107,7 +107,7 @@ class CellNode(Node):
     def _advance(self) -> None:
         for arm, inbox in enumerate(self._inboxes):
             target = inbox.take(self.time)
-            if target is not None and not self._stopped:
+            if target is not None and not self._stop.raised:
                 self.cell.command(arm, target)
                 self._meter.count(f"commands {arm}")
         self.cell.step(self._physics_steps)
@@ -178,7 +178,7 @@ class CellNode(Node):
             values = {
                 "commands_hz": f"{rates.get(f'commands {arm}', 0.0):.1f}",
                 "refused": str(refused),
-                "holding": str(self._stopped or inbox.holding(self.time)),
+                "holding": str(self._stop.raised or inbox.holding(self.time)),
             }
             problem = f"{refused} commands refused" if refused else ""
             status.append(messages.status_message(self.cell.settings.arms[arm], problem, values))
@@ -201,10 +201,8 @@ class CellNode(Node):
             self._complaints.add((arm, kind))
             self.get_logger().error(f"{self.graph.command_topics[arm]}: command refused, the arm holds: {reason}.")
 
-    def _on_stop(self, message: Bool) -> None:
-        if message.data != self._stopped:
-            self._stopped = message.data
-            self.get_logger().warn("emergency stop raised: arms hold" if message.data else "emergency stop lowered")
+    def _on_stop(self, raised: bool) -> None:
+        self.get_logger().warn("emergency stop raised: arms hold" if raised else "emergency stop lowered")
 
     def _on_reset(self, request: ResetCell.Request, response: ResetCell.Response) -> ResetCell.Response:
         task = self.cell.settings.task
@@ -234,7 +232,7 @@ class CellNode(Node):
             )
         for arm, topic in enumerate(graph.command_topics):
             self.create_subscription(JointState, topic, partial(self._on_command, arm), NEWEST)
-        self.create_subscription(Bool, "/emergency_stop", self._on_stop, LATCHED)
+        self._stop = EmergencyStop(self, self._on_stop)
         self.create_service(ResetCell, "/sim/reset", self._on_reset)
 
 

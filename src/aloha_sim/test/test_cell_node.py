@@ -23,6 +23,7 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
+from aloha_sim import emergency_stop  # noqa: E402
 from aloha_sim.cell_node import LATCHED, QUIET_AFTER_RESET, SENSOR, CellNode  # noqa: E402
 from aloha_sim.errors import SimError  # noqa: E402
 from aloha_sim.settings import VENDOR_FINGERS, VENDOR_JOINTS  # noqa: E402
@@ -62,7 +63,8 @@ class Observer(Node):
         ):
             self.create_subscription(kind, topic, lambda message, topic=topic: self._keep(topic, message), quality)
         self.commands = self.create_publisher(JointState, f"{LEFT}/joint_commands", 1)
-        self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self.stop = self.create_publisher(Bool, emergency_stop.TOPIC, 1)  # as `ros2 topic pub` does: not latched
+        self.stop_state = self.create_publisher(Bool, emergency_stop.STATE, LATCHED)
         self.resets = self.create_client(ResetCell, "/sim/reset")
 
     def _command(self) -> None:
@@ -218,15 +220,17 @@ def test_an_arm_reports_that_it_holds_whenever_commands_stop(observer: Observer)
     assert observer.waist() == pytest.approx(0.1, abs=0.01)
 
 
-def test_an_emergency_stop_holds_the_arms_until_it_is_lowered(observer: Observer) -> None:
+def test_any_node_raises_the_emergency_stop_and_only_its_owner_lowers_it(observer: Observer) -> None:
     observer.reset(4)
     observer.target = 0.0
     observer.stop.publish(Bool(data=True))
     observer.wait(lambda: observer.arm_status("holding") == "True", "the stop, with commands coming in")
     observer.target = 0.4
-    assert observer.arm_status("holding") == "True"
-    assert observer.waist() == pytest.approx(0.0, abs=1e-3)
     observer.stop.publish(Bool(data=False))
+    assert observer.arm_status("holding") == "True"
+    assert observer.arm_status("holding") == "True", "lowered by somebody's default"
+    assert observer.waist() == pytest.approx(0.0, abs=1e-3)
+    observer.stop_state.publish(Bool(data=False))
     observer.wait(lambda: abs(observer.waist() - 0.4) < 0.02, "the arm to follow again")
     observer.target = None
 

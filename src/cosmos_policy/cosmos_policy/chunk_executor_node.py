@@ -16,7 +16,7 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.timer import Timer
 
 from cosmos_policy.arm_links import ArmLinks
-from cosmos_policy.emergency_stop import EmergencyStop
+from cosmos_policy.emergency_stop import TOPIC, EmergencyStop
 from cosmos_policy.executor_diagnostics import status
 from cosmos_policy.executor_goals import Goal, begin
 from cosmos_policy.managed_node import ManagedNode
@@ -37,6 +37,7 @@ from cosmos_policy_core.execution import (
 from cosmos_policy_msgs.action import ExecuteChunk
 
 ACTION = "/execute_chunk"
+STOPPED = f"raised on {TOPIC}"
 QUIET = PublisherEventCallbacks(use_default_callbacks=False)  # see arm_links
 RESULT_TIME = 0.1  # [s] for the middleware to send the last results; it does not say when it has
 
@@ -81,8 +82,8 @@ class ChunkExecutorNode(ManagedNode):
         self._links: ArmLinks | None = None
         self._ticker: Timer | None = None
         self._reporter: Timer | None = None
-        # The stop can be raised and is remembered in every state of the lifecycle.
-        self._stop = EmergencyStop(self, self._on_stop, self._on_release, self._group)
+        # The stop is heard and remembered in every state of the lifecycle.
+        self._stop = EmergencyStop(self, self._on_stop, self._group)
         # So can a goal be refused. (rclpy's executor does not survive the end of an action server it spins.)
         self._server = ActionServer(
             self,
@@ -103,8 +104,8 @@ class ChunkExecutorNode(ManagedNode):
         self._periods, self._state_ages = PeriodStatistics(settings.command_period), Samples()
         with self._lock:
             self._core = ChunkExecutor(settings)
-            if self._stop.reason:
-                self._core.stop(self._stop.reason)
+            if self._stop.raised:
+                self._core.stop(STOPPED)
         self._links = ArmLinks(self, contract, self._on_fault, self._group)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", REPORTS, event_callbacks=QUIET)
         self._reporter = self.create_timer(
@@ -231,15 +232,14 @@ class ChunkExecutorNode(ManagedNode):
         if description:
             self.get_logger().error(f"{arm}: {description}. Both arms hold; clear the fault at the arm's driver.")
 
-    def _on_stop(self, reason: str) -> None:
+    def _on_stop(self, raised: bool) -> None:
         with self._lock:
-            if self._core is not None:  # the stop also works before configure
-                self._core.stop(reason)
+            if self._core is None:  # configure asks for itself
+                return
+            if raised:
+                self._core.stop(STOPPED)
                 self._settle()
-
-    def _on_release(self) -> None:
-        with self._lock:
-            if self._core is not None:
+            else:
                 self._core.release()
 
     def _report(self) -> None:

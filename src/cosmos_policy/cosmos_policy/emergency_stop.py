@@ -1,4 +1,4 @@
-"""The latched emergency stop: anyone may raise it, only a person lowers it."""
+"""Follow the emergency stop: whoever raises it is heard, only its owner lowers it (see docs/safety.md)."""
 
 from __future__ import annotations
 
@@ -7,77 +7,76 @@ from collections.abc import Callable
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
-from std_srvs.srv import SetBool
 
-from cosmos_policy.qos import COMMANDS, LATCHED
+from cosmos_policy.qos import LATCHED
 
 TOPIC = "/emergency_stop"
+"""Anybody's `true` raises the stop; nobody's `false` lowers it. The owner repeats its state here, for every tool."""
+STATE = "/emergency_stop/state"
+"""The owner's word alone, which raises and lowers."""
+OBEYED = "/emergency_stop/obeyed"
+"""From every node that holds because of the stop: an owner that starts anew learns of it."""
 SERVICE = "/emergency_stop/set"
+"""The owner's, for people."""
+
+# Many may speak at once: one's `false` must not push another's `true` out of the queue.
+EVERY = QoSProfile(depth=100)
+EVERY_LATCHED = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+
+RELEASE = f"Release it with {SERVICE}, data: false"
 
 
 class EmergencyStop:
-    """Own the stop of this graph.
+    """Hear the stop.
 
-    Raised by `true` on the topic, from any publisher, or by the service. Lowered by the service alone: `false` on the
-    topic is ignored, because a program that restarts and publishes its default must not start the arms. Every change is
-    published latched, so that nodes that come later know.
+    Args:
+        on_change: called with whether it is raised when that changes, and when its owner says so for the first time.
+        obeys: whether the node moves something: then it says on OBEYED that it holds.
     """
 
     def __init__(
         self,
         node: Node,
-        raised: Callable[[str], None],
-        released: Callable[[], None],
+        on_change: Callable[[bool], None],
         callback_group: CallbackGroup | None = None,
+        *,
+        obeys: bool = True,
     ) -> None:
-        self._node, self._raised, self._released = node, raised, released
-        self._reason = ""
-        self._publisher = node.create_publisher(Bool, TOPIC, LATCHED)
-        # A latched subscription hears what was raised before it started, but does not match a plain publisher such as
-        # `ros2 topic pub`; the second one does. Hearing a stop twice does no harm, and the warning about the pair that
-        # does not match would only confuse.
-        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
-        self._subscriptions = [
-            node.create_subscription(
-                Bool, TOPIC, self._on_topic, qos, callback_group=callback_group, event_callbacks=quiet
-            )
-            for qos in (LATCHED, COMMANDS)
-        ]
-        self._service = node.create_service(SetBool, SERVICE, self._on_service, callback_group=callback_group)
+        self._known: bool | None = None
+        self._on_change = on_change
+        self._obeyed = node.create_publisher(Bool, OBEYED, LATCHED) if obeys else None
+        # The owner's state comes last: of what is waiting at the same time, callbacks run in this order.
+        hear(node, TOPIC, self._on_topic, callback_group)
+        node.create_subscription(Bool, STATE, self._on_state, LATCHED, callback_group=callback_group)
 
     @property
-    def reason(self) -> str:
-        """Who raised the stop; empty while it is not raised."""
-        return self._reason
+    def raised(self) -> bool:
+        """Whether it is raised, as far as was heard."""
+        return bool(self._known)
 
     def _on_topic(self, message: Bool) -> None:
-        if message.data:
-            self._raise(f"raised on {TOPIC}")
-        elif self._reason:
-            self._node.get_logger().warning(
-                f"{TOPIC}: 'false' does not lower the stop. Call {SERVICE} with data: false."
-            )
+        if message.data:  # `false` is no release: a program that starts with its default must not free the arms
+            self._set(True)
 
-    def _on_service(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        response.success = True
-        if request.data:
-            self._raise(f"raised through {SERVICE}")
-            response.message = "The emergency stop is latched."
-        elif self._reason:
-            self._reason = ""
-            self._released()
-            self._publisher.publish(Bool(data=False))
-            self._node.get_logger().warning("Emergency stop released. Nothing moves until a new goal arrives.")
-            response.message = "Released. Nothing moves until a new goal arrives."
-        else:
-            response.message = "The emergency stop was not raised."
-        return response
+    def _on_state(self, message: Bool) -> None:
+        self._set(message.data)
 
-    def _raise(self, reason: str) -> None:
-        if self._reason:
-            return
-        self._reason = reason
-        self._raised(reason)  # silence the command source before telling anyone
-        self._publisher.publish(Bool(data=True))
-        self._node.get_logger().error(f"EMERGENCY STOP ({reason}). Release it with {SERVICE}, data: false.")
+    def _set(self, raised: bool) -> None:
+        if raised != self._known:
+            self._known = raised
+            self._on_change(raised)
+            if self._obeyed is not None:
+                self._obeyed.publish(Bool(data=raised))
+
+
+def hear(node: Node, topic: str, callback: Callable[[Bool], None], callback_group: CallbackGroup | None = None) -> None:
+    """Subscribe to all publishers of a topic.
+
+    A latched subscription hears what was said before it, but not a plain publisher such as `ros2 topic pub`; a plain
+    one does. Hearing a stop twice does no harm, and the warning about the pair that does not match would only confuse.
+    """
+    quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
+    for quality in (EVERY_LATCHED, EVERY):
+        node.create_subscription(Bool, topic, callback, quality, callback_group=callback_group, event_callbacks=quiet)

@@ -25,6 +25,11 @@ def planner_node() -> int:
     return _run("cosmos_policy.planner_node")
 
 
+def emergency_stop_node() -> int:
+    """Keep the emergency stop."""
+    return _run("cosmos_policy.emergency_stop_node")
+
+
 def chunk_executor_node() -> int:
     """Run the chunk executor."""
     return _run("cosmos_policy.chunk_executor_node")

@@ -14,7 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, String
 
-from cosmos_policy import emergency_stop
+from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.planner.archive import Archive
@@ -53,12 +53,11 @@ class PlannerNode(ManagedNode):
         self._turn = threading.Lock()
         self._met: dict[Any, Any] = {}
         self._away: dict[Any, Any] = {}
-        self._stop_stamp = 0
         self._observations: ObservationBuffer | None = None
         self._sensors, self._answers = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
         self._pulse = Pulse(self)
         self._listen("/task_success", self._success.report)
-        self._listen(emergency_stop.TOPIC, self._on_stop)
+        self._stop = EmergencyStop(self, self._on_stop, self._sensors, obeys=False)
         self._archive = Archive(self._settings.report_folder, self.get_logger().warning)
         self._reports = self.create_publisher(PlanReport, "/plan_report", REPORTS)
         self._cancellations = self.create_publisher(String, CANCEL_TOPIC, CANCELLATIONS)
@@ -142,11 +141,8 @@ class PlannerNode(ManagedNode):
         self._reports.publish(report)
         self._archive.keep(report)
 
-    def _on_stop(self, message: Bool, info: dict[str, Any]) -> None:
-        # Several nodes may have latched a report; the one published last is the state of the stop.
-        if int(info["source_timestamp"]) >= self._stop_stamp:
-            self._stop_stamp = int(info["source_timestamp"])
-            self._situation.stopped = message.data
+    def _on_stop(self, raised: bool) -> None:
+        self._situation.stopped = raised
 
     async def _execute(self, goal: ServerGoalHandle) -> RunTask.Result:
         if self._observations is None or self._situation.closing:

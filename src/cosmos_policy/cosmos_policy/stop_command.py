@@ -16,6 +16,7 @@ from cosmos_policy.qos import LATCHED
 from cosmos_policy.spinning import SpinningThread
 
 USAGE = "usage: emergency_stop [release]"
+OWNER = "Is this the robot's ROS_DOMAIN_ID? If its node ended, start it: ros2 run cosmos_policy emergency_stop_node"
 ANSWERS = 5.0  # [s]
 
 
@@ -28,7 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
     rclpy.init(args=[])
     node = Node("emergency_stop_command")
     if not words:
-        # Whoever owns the arms hears this, the executor or not.
+        # Whoever moves an arm hears this, with or without the node that keeps the stop.
         node.create_publisher(Bool, TOPIC, LATCHED).publish(Bool(data=True))
     spinning = SpinningThread(node)
     try:
@@ -43,7 +44,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _ask(node: Node, raised: bool) -> tuple[bool, str]:
     client = node.create_client(SetBool, SERVICE)
     if not client.wait_for_service(ANSWERS):
-        return False, f"nobody serves {SERVICE}. Start the bring-up, in the same ROS_DOMAIN_ID."
+        sent = "`true` was published, but " if raised else ""
+        return False, f"{sent}nobody serves {SERVICE}. {OWNER}"
     done = threading.Event()
     future = client.call_async(SetBool.Request(data=raised))
     future.add_done_callback(lambda _: done.set())

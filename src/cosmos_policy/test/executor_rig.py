@@ -26,6 +26,8 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 from cosmos_policy.chunk_executor_node import ChunkExecutorNode
+from cosmos_policy.emergency_stop import SERVICE, STATE, TOPIC
+from cosmos_policy.emergency_stop_node import EmergencyStopNode
 from cosmos_policy.messages import chunk_message
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import ActionSpace
@@ -96,11 +98,11 @@ class Client(Node):  # type: ignore[misc]
         super().__init__("client", **options)
         self.contract = contract
         self.actions = ActionClient(self, ExecuteChunk, "/execute_chunk")
-        self.stop_topic = self.create_publisher(Bool, "/emergency_stop", 1)
-        self.stop_service = self.create_client(SetBool, "/emergency_stop/set")
+        self.stop_topic = self.create_publisher(Bool, TOPIC, 1)
+        self.stop_service = self.create_client(SetBool, SERVICE)
         self.fault_topic = self.create_publisher(String, "/follower_right/fault", LATCHED)
         self.stops: list[bool] = []
-        self.create_subscription(Bool, "/emergency_stop", lambda message: self.stops.append(message.data), LATCHED)
+        self.create_subscription(Bool, STATE, lambda message: self.stops.append(message.data), LATCHED)
         self.feedback: list[ExecuteChunk.Feedback] = []
 
     def destroy_node(self) -> None:
@@ -229,11 +231,12 @@ def rig(active: bool = True, arms_silent: bool = False, sim_time: bool = False) 
     embodiment = rclpy.parameter.Parameter("embodiment", value=str(PATIENT))
     node = ChunkExecutorNode(parameter_overrides=[embodiment, *clock])
     arms, client = FakeArms(contract, parameter_overrides=clock), Client(contract, parameter_overrides=clock)
+    owner = EmergencyStopNode()
     if arms_silent:
         arms.silent |= {arm.name for arm in contract.arms}
     with (
         spinning(SingleThreadedExecutor(), [node]),
-        spinning(SingleThreadedExecutor(), [arms, client]),
+        spinning(SingleThreadedExecutor(), [arms, client, owner]),
     ):
         node.trigger_configure()
         if active:

@@ -19,6 +19,7 @@ from robot_messages import image, joint_state
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 
+from cosmos_policy import emergency_stop
 from cosmos_policy.messages import chunk_message, stage_message
 from cosmos_policy.plan_messages import jpeg_message, scored_message
 from cosmos_policy.planner_node import PlannerNode
@@ -52,7 +53,7 @@ class FakeRobot(Node):
             state = joint_state(arm, self.get_clock().now())
             self._add(arm.state_topic, JointState, lambda state=state: state)
         self.success = self.create_publisher(Bool, "/task_success", LATCHED)
-        self.stop = self.create_publisher(Bool, "/emergency_stop", LATCHED)
+        self.stop = self.create_publisher(Bool, emergency_stop.STATE, LATCHED)
         self.create_timer(contract.period, self._publish)
 
     def _add(self, topic: str, kind: type, make: Callable[[], Image | JointState]) -> None:

@@ -28,6 +28,7 @@ def test_it_runs_drivers_cameras_and_planner_at_the_rates_of_the_real_cell(tmp_p
         "arm_driver",
         "camera",
         "chunk_executor",
+        "emergency_stop",
         "motors",
         "planner",
         "policy",
@@ -43,7 +44,7 @@ def test_without_a_planner_only_arms_cameras_and_executor_run(tmp_path: Path) ->
     contract = control.robot(alone)
     (tmp_path / "contract.yaml").write_text(contract.to_yaml())
     names = {spec.name for spec in control.nodes(alone, contract, tmp_path)}
-    assert names == {"motors", "arm_driver", "camera", "chunk_executor"}
+    assert names == {"motors", "arm_driver", "camera", "chunk_executor", "emergency_stop"}
 
 
 def test_processor_time_is_that_of_the_process() -> None:

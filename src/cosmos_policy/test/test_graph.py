@@ -17,9 +17,10 @@ def by_name(nodes: list[NodeSpec]) -> dict[str, NodeSpec]:
     return {node.name: node for node in nodes}
 
 
-def test_the_simulated_robot_is_a_cell_a_policy_a_planner_and_an_executor() -> None:
+def test_the_simulated_robot_is_a_cell_a_policy_a_planner_an_executor_and_a_stop() -> None:
     nodes = BRINGUP.nodes({})
     assert [(node.package, node.executable) for node in nodes] == [
+        ("cosmos_policy", "emergency_stop_node"),
         ("aloha_sim", "cell_node"),
         ("cosmos_policy", "policy_node"),
         ("cosmos_policy", "planner_node"),
@@ -142,6 +143,12 @@ def test_every_graph_has_arguments_that_explain_themselves_and_nodes_of_differen
     assert all(argument.description.endswith(".") for argument in graph.arguments)
     labels = [node.label for node in graph.nodes({"robot": "emulated"})]
     assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_every_graph_has_one_owner_of_the_emergency_stop_and_ends_with_it(graph: Graph) -> None:
+    owners = [node for node in graph.nodes({"robot": "emulated"}) if node.executable == "emergency_stop_node"]
+    assert [(node.label, node.ends_graph) for node in owners] == [("emergency_stop", True)]
 
 
 def test_the_emulated_robot_has_motors_and_a_driver_per_arm_and_a_node_per_camera() -> None:

@@ -16,12 +16,11 @@ pytest.importorskip("viser", reason="viser is not installed: pip install viser")
 from headless_browser import Browser, BrowserMissing
 from PIL import Image
 from planner_fakes import TASK, FakeGraph, small_contract, spinning
-from rclpy.node import Node
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 from test_live_gate import free_port
 
-from cosmos_policy.emergency_stop import EmergencyStop
+from cosmos_policy.emergency_stop_node import EmergencyStopNode
 from cosmos_policy.live_view_node import LiveViewNode
 
 
@@ -40,7 +39,7 @@ def test_an_address_the_network_reaches_is_refused_by_the_command_itself() -> No
 class Surroundings:
     """A planner, someone who owns the emergency stop, and a live view of both."""
 
-    def __init__(self, graph: FakeGraph, browser: Browser, stop: EmergencyStop) -> None:
+    def __init__(self, graph: FakeGraph, browser: Browser, stop: EmergencyStopNode) -> None:
         self.graph, self.browser, self.stop = graph, browser, stop
 
 
@@ -59,13 +58,12 @@ def around(browser: Browser) -> Iterator[Surroundings]:
     graph, port = FakeGraph(small_contract()), free_port()
     graph.executor.chunk_seconds = 100.0  # until a test ends it
     graph.policy.values = lambda candidate: 0.9 + 0.01 * candidate
-    owner = Node("stop_owner", context=graph.context)
-    stop = EmergencyStop(owner, lambda reason: None, lambda: None)
+    stop = EmergencyStopNode(context=graph.context)
     chosen = {"embodiment": str(graph._contract_file), "port": port, "instruction": TASK}
     view = LiveViewNode(
         context=graph.context, parameter_overrides=[Parameter(name, value=value) for name, value in chosen.items()]
     )
-    with spinning(view, owner, threads=2), graph.planner():
+    with spinning(view, stop, threads=2), graph.planner():
         assert view.start()
         browser.open(f"http://127.0.0.1:{port}/")
         try:

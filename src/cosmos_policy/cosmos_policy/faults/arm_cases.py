@@ -13,7 +13,7 @@ from cosmos_policy.errors import NoAnswer
 from cosmos_policy.faults.case import Case, Verb
 from cosmos_policy.faults.outcome import Outcome
 from cosmos_policy.faults.processes import until
-from cosmos_policy.faults.rig import EXECUTOR, HOLDS, LEFT, RIGHT, Rig, said
+from cosmos_policy.faults.rig import EXECUTOR, HOLDS, LEFT, RIGHT, STOP, TRIES, Rig, said
 from cosmos_policy_msgs.action import ExecuteChunk
 
 DISTANCE = 0.6  # [rad] in one chunk
@@ -136,6 +136,42 @@ def restarts_driver(rig: Rig) -> None:
     until(partial(said, driver, HOLDS, before), "the driver")
 
 
+def stops_and_kills_executor(rig: Rig) -> None:
+    """Raise the stop, then end the executor, which must not take the stop with it."""
+    rig.operator.stop(True)
+    rig.parts[EXECUTOR].kill()
+
+
+def restarts_executor_and_releases(rig: Rig) -> None:
+    """Start the executor again, see that it obeys the stop that was raised before, and lower it."""
+    rig.parts[EXECUTOR].start_again()
+    reason = message = ""
+    for _ in range(TRIES):
+        try:
+            reason, message = rig.operator.execute(rig.operator.motion(0.0), patience=3.0).result(10.0)
+        except NoAnswer as error:  # a server that was just started answers nobody at first
+            message = str(error)
+        if reason not in ("", "NOT_READY"):
+            break
+    if reason != "EMERGENCY_STOP":
+        raise NoAnswer(f"a new executor forgot the emergency stop: {reason}, {message}")
+    rig.operator.stop(False)
+
+
+def stops_and_kills_owner(rig: Rig) -> None:
+    """Raise the stop, then end the node that keeps it."""
+    rig.operator.stop(True)
+    rig.parts[STOP].kill()
+
+
+def restarts_owner_and_releases(rig: Rig) -> None:
+    """Start the node that keeps the stop again, see that it takes the stop over, and lower it."""
+    since = time.monotonic()
+    rig.parts[STOP].start_again()
+    until(lambda: any("still obeyed" in text for text in rig.operator.complaints(since)), "the stop to be taken over")
+    rig.operator.stop(False)
+
+
 ARM_CASES = (
     ArmCase(
         "loss_1",
@@ -237,6 +273,26 @@ ARM_CASES = (
         "`/emergency_stop/set` with data: false, then a new chunk",
         lambda rig: rig.operator.stop(True),
         lambda rig: rig.operator.stop(False),
+        ("EMERGENCY_STOP",),
+        ("emergency stop",),
+    ),
+    ArmCase(
+        "stop_without_executor",
+        "the emergency stop is raised, and the executor is killed and started again",
+        "both hold; the new executor refuses chunks",
+        "`/emergency_stop/set` with data: false, then a new chunk",
+        stops_and_kills_executor,
+        restarts_executor_and_releases,
+        (),
+        ("emergency stop",),
+    ),
+    ArmCase(
+        "stop_without_owner",
+        "the emergency stop is raised, and the node that keeps it is killed and started again",
+        "both hold; the new node takes the stop over",
+        "`/emergency_stop/set` with data: false, then a new chunk",
+        stops_and_kills_owner,
+        restarts_owner_and_releases,
         ("EMERGENCY_STOP",),
         ("emergency stop",),
     ),

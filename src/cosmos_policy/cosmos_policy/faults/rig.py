@@ -24,6 +24,7 @@ from cosmos_policy_core.embodiment import Embodiment
 
 LEFT, RIGHT = "follower_left", "follower_right"
 EXECUTOR, PLANNER, POLICY = "chunk_executor", "planner", "policy"
+STOP = "emergency_stop"
 CONTRACT, CONTRACT_FILE = "aloha", "contract.yaml"  # the real robot's rates and limits
 SIZE = 64  # [px] of the pictures, which nobody looks at
 TRIES = 8
@@ -218,4 +219,4 @@ def said(part: Part, text: str, times: int) -> bool:
 
 
 def _basic(label: str) -> bool:
-    return label == EXECUTOR or label.endswith(("/motors", "/arm_driver"))
+    return label in (EXECUTOR, STOP) or label.endswith(("/motors", "/arm_driver"))

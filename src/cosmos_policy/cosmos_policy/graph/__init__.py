@@ -11,25 +11,25 @@ BRINGUP = Graph(
     "aloha_bringup",
     "The robot, the policy, the planner and the chunk executor: everything /run_task needs.",
     (*robot.ARGUMENTS, *policy.ARGUMENTS, *recording.TASKS, *views.ARGUMENTS),
-    (robot.robot, policy.policies, policy.planner, policy.executor, recording.task_recorder, views.views),
+    (robot.stop, robot.robot, policy.policies, policy.planner, policy.executor, recording.task_recorder, views.views),
 )
 TELEOP = Graph(
     "aloha_teleop",
     "The robot and the leaders that move it by hand.",
     (*robot.ARGUMENTS, *teleop.ARGUMENTS, *views.ARGUMENTS),
-    (robot.robot, teleop.teleop, views.views),
+    (robot.stop, robot.robot, teleop.teleop, views.views),
 )
 RECORD = Graph(
     "aloha_record",
     "Teleoperation with a recorder: one bag per episode.",
     (*robot.ARGUMENTS, *teleop.ARGUMENTS, *recording.RECORD, *views.ARGUMENTS),
-    (robot.robot, teleop.teleop, recording.recorder, views.views),
+    (robot.stop, robot.robot, teleop.teleop, recording.recorder, views.views),
 )
 REPLAY = Graph(
     "aloha_replay",
     "The robot and a recorded episode, played back on it through the chunk executor.",
     (*robot.ARGUMENTS, *recording.REPLAY, *views.ARGUMENTS),
-    (robot.robot, policy.executor, recording.replayer, views.views),
+    (robot.stop, robot.robot, policy.executor, recording.replayer, views.views),
 )
 
 GRAPHS = {graph.name: graph for graph in (BRINGUP, TELEOP, RECORD, REPLAY)}

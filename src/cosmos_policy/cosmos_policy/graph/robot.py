@@ -86,6 +86,12 @@ def robot(chosen: Chosen) -> list[NodeSpec]:
     return [_cell(contract, chosen)]
 
 
+def stop(chosen: Chosen) -> list[NodeSpec]:
+    """Describe the node that keeps the emergency stop; the graph ends with it."""
+    clock = {"use_sim_time": is_simulated(chosen)}
+    return [NodeSpec("cosmos_policy", "emergency_stop_node", "emergency_stop", parameters=clock)]
+
+
 def arms(contract: Embodiment, cell: Hardware, priority: int = 0) -> list[NodeSpec]:
     """Describe a driver per arm, and the motors of emulated ones."""
     return [node for arm in contract.arms for node in _arm(contract, cell, arm, priority)]

@@ -13,7 +13,7 @@ from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 
 SILENCE = 3.0  # [s] of wall time after which what a node said is no longer taken for its state
-STOP_KEY = "emergency_stop"  # in what the chunk executor says of itself
+STOP_KEY = "emergency_stop"  # in what the stop's owner and the chunk executor say of themselves
 REMEMBERED = 200  # plans in the timeline
 
 Feedback = RunTask.Feedback
@@ -69,7 +69,7 @@ class Account:
             level = status.level[0] if isinstance(status.level, bytes) else int(status.level)
             self.health[status.name] = Health(level, status.message, heard)
             for pair in status.values:
-                if pair.key == STOP_KEY:  # the stop's owner publishes on its topic only when the stop changes
+                if pair.key == STOP_KEY:  # on its topic the owner speaks only when the stop changes
                     self.stopped = pair.value == "true"
 
     def begin_task(self) -> None:

@@ -18,9 +18,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from std_msgs.msg import Bool
 
-from cosmos_policy import emergency_stop
+from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.qos import LATCHED, REPORTS
 from cosmos_policy_core.errors import CosmosPolicyError
@@ -66,12 +65,12 @@ class Listener:
         listen = partial(node.create_subscription, callback_group=group, event_callbacks=quiet)
         self._subscriptions = [
             listen(PlanReport, "/plan_report", self._take_report, REPORTS),
-            listen(Bool, emergency_stop.TOPIC, self._take_stop, LATCHED),
             listen(DiagnosticArray, "/diagnostics", account.take_diagnostics, REPORTS),
             listen(RunTask.Impl.FeedbackMessage, f"{TASK}/_action/feedback", self._take_feedback, REPORTS),
             listen(GoalStatusArray, f"{TASK}/_action/status", self._take_status, LATCHED),
             listen(ExecuteChunk.Impl.FeedbackMessage, f"{CHUNK}/_action/feedback", self._take_execution, REPORTS),
         ]
+        self._stop = EmergencyStop(node, self._take_stop, group, obeys=False)
         self._results = node.create_client(
             RunTask.Impl.GetResultService, f"{TASK}/_action/get_result", callback_group=group
         )
@@ -88,10 +87,10 @@ class Listener:
         self._account.take_plan(plan, lowest, highest)
         self._on_plan(plan)
 
-    def _take_stop(self, message: Bool) -> None:
-        self._account.stopped = message.data
+    def _take_stop(self, raised: bool) -> None:
+        self._account.stopped = raised
         if self._on_stop is not None:
-            self._on_stop(message.data)
+            self._on_stop(raised)
 
     def _take_feedback(self, message: Any) -> None:
         if bytes(message.goal_id.uuid) in self._asked:
