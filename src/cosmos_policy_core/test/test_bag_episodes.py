@@ -106,6 +106,46 @@ def test_messages_out_of_order_are_sorted_and_repeated_stamps_are_left_out(tmp_p
     assert list(result.episode.jpegs[HIGH.name]) == list(whole)
 
 
+def test_a_topic_whose_stamps_jump_about_is_refused(tmp_path: Path) -> None:
+    def reverse(events):
+        images = [index for index, event in enumerate(events) if event[0] == HIGH.topic]
+        sent = [events[index][2] for index in images]
+        for index, message in zip(images, reversed(sent), strict=True):
+            events[index] = (HIGH.topic, events[index][1], message)
+        return events
+
+    with pytest.raises(EpisodeError, match=r"24 of 25 messages of /cam_high/image_raw are out of order"):
+        read_bag(write_bag(tmp_path, CONTRACT, spoil=reverse), CONTRACT)
+
+
+def test_a_joint_state_with_fewer_positions_than_joints_is_refused(tmp_path: Path) -> None:
+    def shorten(events):
+        message = next(message for topic, _, message in events if topic == LEFT.state_topic)
+        message.position = message.position[:-1]
+        return events
+
+    bag = write_bag(tmp_path, CONTRACT, spoil=shorten)
+    with pytest.raises(EpisodeError, match=r"/follower_left/joint_states: a message has 8 positions for 9 joints"):
+        read_bag(bag, CONTRACT)
+
+
+@pytest.mark.parametrize("size", [(32, 24), (256, 192)])  # a large image is a chunk of its own
+def test_a_flipped_bit_in_any_message_is_noticed(tmp_path: Path, size: tuple[int, int]) -> None:
+    contract = small_contract(width=size[0], height=size[1])
+    bag = write_bag(tmp_path, contract, seconds=0.4)
+    file = bag / "episode_0.mcap"
+    data = bytearray(file.read_bytes())
+    marks = [picture(contract, 2, 4)[3].tobytes(), LEFT.command_names[0].encode()]
+    for place in (data.index(mark) for mark in marks):
+        data[place + 5] ^= 1
+        file.write_bytes(data)
+        with pytest.raises(EpisodeError, match="checksum mismatch"):
+            list(read_bag(bag, contract).episode.jpegs[HIGH.name])
+        data[place + 5] ^= 1
+    file.write_bytes(data)
+    assert len(read_bag(bag, contract).episode.jpegs[HIGH.name]) > 0
+
+
 def test_a_gap_is_named_with_its_topic_and_place_and_refused_unless_allowed(tmp_path: Path) -> None:
     def silence(events):
         return [e for e in events if e[0] != HIGH.topic or not 0.3 < (e[1] - START) * 1e-9 < 0.6]

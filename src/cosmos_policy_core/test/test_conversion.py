@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,15 @@ import h5py
 import numpy as np
 import pytest
 from bag_files import picture, small_contract, write_bag
+from episodes import make_episode
 
 from cosmos_policy_core.cli import main
-from cosmos_policy_core.data import jpeg, layouts
+from cosmos_policy_core.commands import convert as command
+from cosmos_policy_core.data import conversion, jpeg, layouts
 from cosmos_policy_core.data.bags.episodes import read_bag
 from cosmos_policy_core.data.bags.reading import read_record
 from cosmos_policy_core.data.episode import Episode
-from cosmos_policy_core.data.hdf5 import read_episode
+from cosmos_policy_core.data.hdf5 import read_episode, write_episode
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import EpisodeError
 from cosmos_policy_core.model.images import prepare_images
@@ -154,6 +157,133 @@ def test_old_files_become_bags_that_hold_the_same_numbers(capsys, contract_file,
     np.testing.assert_allclose(made.episode.proprio, original.proprio, atol=1e-6)
     shown = made.episode.image("cam_high", 4).astype(int)
     assert np.abs(shown - jpeg.decode(original.jpegs["cam_high"][4])).mean() < 8
+
+
+# What was made before -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["jpeg", "films"])
+def test_an_episode_that_is_refused_now_does_not_stay_among_what_is_trained_on(
+    capsys, contract_file, bags, tmp_path, layout
+) -> None:
+    words = (bags / "unlabelled", tmp_path, "--to", layout)
+    convert(capsys, contract_file, *words, "--assume", "success")
+    (made,) = layouts.files(tmp_path)
+    status, summary, text = convert(capsys, contract_file, *words)
+    assert (status, summary["left_out"], summary["unlabelled"]) == (1, 1, 1)
+    assert f"What was made of it before is now {made}.outdated" in text
+    with pytest.raises(EpisodeError, match="holds no"):
+        layouts.files(tmp_path)
+    assert convert(capsys, contract_file, *words, "--assume", "failure")[0] == 0
+    assert layouts.files(tmp_path) == [made]
+
+
+def test_what_was_made_of_a_file_that_broke_does_not_stay_either(capsys, contract_file, bags, tmp_path) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path / "files")
+    convert(capsys, contract_file, tmp_path / "files", tmp_path / "again")
+    broken = tmp_path / "files" / "episode_one.hdf5"
+    broken.write_bytes(broken.read_bytes()[:500])
+    assert convert(capsys, contract_file, tmp_path / "files", tmp_path / "again")[0] == 1
+    assert [path.name for path in (tmp_path / "again").iterdir()] == ["episode_one.hdf5.outdated"]
+
+
+@pytest.mark.parametrize("layout", ["jpeg", "bag"])
+def test_an_episode_of_the_same_name_from_elsewhere_does_not_replace_the_first(
+    capsys, contract_file, bags, tmp_path, layout
+) -> None:
+    for place in ("here", "there"):
+        source = tmp_path / place / "one"
+        shutil.copytree(bags / ("one" if place == "here" else "two"), source)
+        convert(capsys, contract_file, source, tmp_path / place / "files")
+    out, words = tmp_path / "out", ("--to", layout)
+    first, second = (tmp_path / place / "files" / "episode_one.hdf5" for place in ("here", "there"))
+    assert convert(capsys, contract_file, first, out, *words)[0] == 0
+    (made,) = out.glob("[!.]*")
+    at = made.stat().st_mtime_ns
+    status, summary, text = convert(capsys, contract_file, second, out, *words)
+    assert (status, summary["left_out"]) == (1, 1)
+    assert f"was made of {first}. Give another --out" in text
+    assert [path.stat().st_mtime_ns for path in out.glob("[!.]*")] == [at]
+    assert convert(capsys, contract_file, first, out, *words)[1]["kept"] == 1
+
+
+def test_episodes_that_were_moved_are_still_known(capsys, contract_file, bags, tmp_path) -> None:
+    shutil.copytree(bags / "one", tmp_path / "before" / "one")
+    convert(capsys, contract_file, tmp_path / "before", tmp_path / "out")
+    (tmp_path / "before").rename(tmp_path / "after")
+    assert convert(capsys, contract_file, tmp_path / "after", tmp_path / "out")[1]["kept"] == 1
+
+
+def test_two_episodes_of_one_name_are_named_with_the_remedy(capsys, contract_file, bags, tmp_path) -> None:
+    for place in ("here", "there"):
+        shutil.copytree(bags / "one", tmp_path / place / "one")
+    words = ["convert", str(tmp_path), "--out", str(tmp_path / "out"), "--embodiment", str(contract_file)]
+    assert main(words) == 2
+    text = capsys.readouterr().err
+    assert str(tmp_path / "there" / "one") in text
+    assert "folders of their own" in text
+
+
+def test_a_file_that_convert_did_not_make_is_not_replaced(capsys, contract_file, bags, tmp_path) -> None:
+    write_episode(tmp_path / "episode_one.hdf5", make_episode(CONTRACT, 4), CONTRACT)
+    status, _, text = convert(capsys, contract_file, bags / "one", tmp_path)
+    assert status == 1
+    assert "was not made by convert" in text
+    assert len(read_episode(tmp_path / "episode_one.hdf5", CONTRACT)) == 4
+
+
+# Bad input ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layout", ["raw", "films"])
+def test_other_arms_and_robots_are_refused_in_every_layout(capsys, contract_file, bags, tmp_path, layout) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path, "--to", layout)
+    exchanged = CONTRACT.model_copy(update={"arms": CONTRACT.arms[::-1]})
+    renamed = CONTRACT.model_copy(update={"name": "another_cell"})
+    for other, reason in ((exchanged, "arms"), (renamed, "it is of 'aloha_sim', not of 'another_cell'")):
+        episodes, left_out = layouts.read_folder(tmp_path, CONTRACT)
+        assert (len(episodes), left_out) == (1, [])
+        with pytest.raises(EpisodeError, match=rf"recorded under another contract.*{reason}"):
+            layouts.read_folder(tmp_path, other)
+
+
+def test_an_unlabelled_file_needs_a_verdict(capsys, contract_file, bags, tmp_path) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path / "raw", "--to", "raw")
+    with h5py.File(tmp_path / "raw" / "episode_one.hdf5", "a") as file:
+        del file.attrs["success"], file.attrs["success_score"]
+    status, summary, text = convert(capsys, contract_file, tmp_path / "raw", tmp_path / "out")
+    assert (status, summary["unlabelled"]) == (1, 1)
+    assert "--assume success" in text
+    assert convert(capsys, contract_file, tmp_path / "raw", tmp_path / "out", "--assume", "failure")[0] == 0
+    episode = read_episode(tmp_path / "out" / "episode_one.hdf5", CONTRACT)
+    assert (episode.success, episode.success_score, episode.extra["judge"]) == (False, 0.0, "assumed by the converter")
+
+
+def test_a_reader_that_fails_in_an_unforeseen_way_costs_its_own_episode_only(
+    capsys, contract_file, bags, tmp_path, monkeypatch
+) -> None:
+    original = conversion.read_bag
+
+    def fragile(path: Path, *words: Any) -> Any:
+        if path.name == "two":
+            raise OverflowError("Python int too large to convert to C long")
+        return original(path, *words)
+
+    monkeypatch.setattr(conversion, "read_bag", fragile)
+    status, summary, text = convert(capsys, contract_file, bags, tmp_path)
+    assert (status, summary["converted"], summary["left_out"]) == (1, 1, 4)
+    assert "two: cannot be read (OverflowError(" in text
+
+
+def die(*_: object) -> None:
+    os._exit(1)
+
+
+def test_a_converting_process_that_dies_is_one_sentence(capsys, contract_file, bags, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(command, "convert", die)
+    words = ["convert", str(bags), "--out", str(tmp_path), "--embodiment", str(contract_file), "--workers", "2"]
+    assert main(words) == 2
+    assert "was killed or crashed. Run the same command again" in capsys.readouterr().err
 
 
 def test_paths_without_episodes_are_refused(capsys, contract_file, tmp_path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from encoded_episodes import encoded
 from episodes import make_episode
+from foreign_files import small, write_raw_aloha
 from policies import INSTRUCTION, tiny_policy
 
 from cosmos_policy_core.cli import main
@@ -21,7 +22,7 @@ from cosmos_policy_core.errors import DatasetError, StatisticsError
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy
-from cosmos_policy_core.training.encoded import demonstration_statistics
+from cosmos_policy_core.training.encoded import demonstration_statistics, read_episodes
 from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig, compute_loss
 from cosmos_policy_core.training.validation import value_errors
@@ -53,6 +54,17 @@ def test_a_planning_mix_without_rollouts_is_refused() -> None:
     policy = tiny_policy()
     with pytest.raises(DatasetError, match="--rollouts"):
         Mixture([encoded(0)], policy.config, MIXES["planning"], policy.text, executed_steps=50, seed=0)
+
+
+def test_rollouts_nobody_labelled_are_left_out_and_demonstrations_are_not(tmp_path: Path) -> None:
+    contract = small("aloha")
+    write_raw_aloha(tmp_path / "fold_shirt" / "episode_0.hdf5", padded=True)
+    write_raw_aloha(tmp_path / "fold_shirt" / "episode_1.hdf5", padded=True, success=False)
+    given, left_out = read_episodes([tmp_path], contract)
+    assert ([episode.labelled for episode in given], left_out) == ([False, True], [])
+    given, left_out = read_episodes([tmp_path], contract, rollouts=True)
+    assert [episode.success for episode in given] == [False]
+    assert "episode_0.hdf5: carries no label, and what came of a rollout must be known" in left_out[0]
 
 
 def value_prediction(value_input: str, hidden_frames: str, *, changed: str) -> tuple[torch.Tensor, torch.Tensor]:

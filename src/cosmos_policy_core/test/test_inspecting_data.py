@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from foreign_files import small, write_demos, write_rollout
+from foreign_files import small, write_demos, write_raw_aloha, write_rollout
 
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.data.episode import Episode
@@ -59,6 +59,16 @@ def test_broken_episodes_are_named_and_counted_and_the_others_go_on(
     assert "agentview_image[2]: the JPEG cannot be decoded" in reasons["c.hdf5"]
     assert "is not a readable episode" in reasons["d.hdf5"]
     assert "3 episodes are sound" in printed and "left out: 3." in printed
+
+
+def test_recordings_without_a_label_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    contract = tmp_path / "aloha.yaml"
+    contract.write_text(small("aloha").to_yaml())
+    write_raw_aloha(tmp_path / "fold_shirt" / "episode_0.hdf5", padded=True)
+    write_raw_aloha(tmp_path / "fold_shirt" / "episode_1.hdf5", padded=True, success=False)
+    status, found, printed = run(capsys, "inspect-data", tmp_path, "--embodiment", contract, "--json")
+    assert (status, found["unlabelled"], found["successes"]) == (0, 1, 1)
+    assert "1 file carries no label, taken as demonstrations." in printed
 
 
 def test_images_may_be_left_undecoded(contract: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

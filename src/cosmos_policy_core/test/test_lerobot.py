@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from bag_files import small_contract
 from episodes import make_episode
+from foreign_files import small, write_demos
 
+from cosmos_policy_core.cli import main
 from cosmos_policy_core.data import lerobot
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.lerobot_meta import image_stats, number_stats
@@ -121,6 +124,31 @@ def test_more_episodes_replace_the_dataset_and_are_not_encoded_again(tmp_path) -
     lerobot.stage(tmp_path, "b", second, CONTRACT, {})
     assert lerobot.assemble(tmp_path, ["a", "b"], CONTRACT) == sum(LENGTHS)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".staging", "data", "meta", "videos"]
+
+
+def test_episodes_of_another_contract_are_not_mixed_in(tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    other = CONTRACT.model_copy(update={"control_rate": 50.0})
+    lerobot.stage(tmp_path, "a", make_episode(CONTRACT, 3), CONTRACT, {})
+    lerobot.stage(tmp_path, "b", make_episode(other, 3), other, {})
+    with pytest.raises(EpisodeError, match=r"b: was recorded under another contract: control_rate"):
+        lerobot.assemble(tmp_path, lerobot.staged_names(tmp_path), CONTRACT)
+
+
+def test_a_second_folder_is_added_to_the_first_and_a_broken_demonstration_costs_only_itself(tmp_path, capsys) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    contract = tmp_path / "libero.yaml"
+    contract.write_text(small("libero").to_yaml())
+    for place in ("first", "second"):
+        write_demos(tmp_path / place / f"{place}_demo.hdf5", ("eye_in_hand_rgb", "agentview_rgb"), 7, compressed=True)
+    with h5py.File(tmp_path / "second" / "second_demo.hdf5", "a") as file:
+        del file["data/demo_0/robot_states"]
+    words = ["--out", str(tmp_path / "out"), "--to", "lerobot", "--embodiment", str(contract), "--workers", "1"]
+    assert main(["convert", str(tmp_path / "first"), *words]) == 0
+    assert main(["convert", str(tmp_path / "second"), *words]) == 1
+    assert "data/demo_0" in capsys.readouterr().err
+    rows = table(tmp_path / "out" / "meta/episodes/chunk-000/file-000.parquet")
+    assert rows["source"] == ["first_demo_demo_0", "first_demo_demo_1", "second_demo_demo_1"]
 
 
 def test_cameras_that_changed_their_size_are_refused(tmp_path) -> None:

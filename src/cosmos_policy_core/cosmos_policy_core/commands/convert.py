@@ -6,7 +6,8 @@ import json
 import multiprocessing
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,9 +19,10 @@ from rich.progress import track
 from cosmos_policy_core.data import lerobot
 from cosmos_policy_core.data.bags.episodes import Reading
 from cosmos_policy_core.data.bags.resample import Tolerances
-from cosmos_policy_core.data.conversion import Converted, Job, Source, Target, convert, find_sources
+from cosmos_policy_core.data.conversion import Converted, Job, Source, Target, convert, find_sources, set_aside_all
 from cosmos_policy_core.data.layouts import LeftOut
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import RecordingError
 from cosmos_policy_core.workers import die_with_parent
 
 Result = Converted | LeftOut
@@ -73,6 +75,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         lerobot.require_pyarrow()
     sources, left_out = find_sources(options.sources)
     job = Job(options.out, options.to, contract, _reading(options, contract), options.instruction, options.split)
+    left_out = [replace(item, reason=f"{item.reason}{set_aside_all(Path(item.source), job)}") for item in left_out]
     console = Console(stderr=True)
     done: list[Converted] = []
     results = track(_run(sources, job, options.workers), "converting", len(sources), console=console, transient=True)
@@ -82,8 +85,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         else:
             done.append(result)
     if options.to == "lerobot":
-        broken = {item.source for item in left_out}
-        lerobot.assemble(options.out, [s.name for s in sources if str(s.path) not in broken], contract)
+        lerobot.assemble(options.out, lerobot.staged_names(options.out), contract)  # those of earlier runs as well
     done.sort(key=lambda item: item.source)
     summary = summarise(options, done, left_out)
     _print(console, summary, done, left_out)
@@ -110,7 +112,7 @@ def summarise(options: Options, done: list[Converted], left_out: list[LeftOut]) 
 
 
 def _reading(options: Options, contract: Embodiment) -> Reading:
-    usual = Tolerances.of(contract)
+    usual = Tolerances.of(contract) if contract.arms else Tolerances(0.0, 0.0, 0.0)  # without arms there are no bags
     tolerances = Tolerances(
         usual.image if options.image_tolerance is None else options.image_tolerance,
         usual.state if options.state_tolerance is None else options.state_tolerance,
@@ -130,6 +132,11 @@ def _run(sources: list[Source], job: Job, workers: int) -> Iterator[Result]:
         try:
             for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise RecordingError(
+                f"{job.out}: a converting process was killed or crashed. Run the same command again: finished episodes "
+                "are kept. Use fewer --workers where memory is short."
+            ) from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from cosmos_policy_core.data import layouts
-from cosmos_policy_core.data.episode import Episode
-from cosmos_policy_core.data.integrity import ImageCheck, Report, constant_dimensions, examine
+from cosmos_policy_core.data.episode import Episode, unlabelled_sentence
+from cosmos_policy_core.data.integrity import UNLABELLED, ImageCheck, Report, constant_dimensions, examine
 from cosmos_policy_core.data.layouts import LeftOut, Split
 from cosmos_policy_core.embodiment import Embodiment
 
@@ -76,6 +76,7 @@ def summarise(
         "failures": sum(not report.success for report in reports),
         "steps": sum(report.steps for report in reports),
         "images_checked": sum(report.images_checked for report in reports),
+        "unlabelled": sum(UNLABELLED in report.notes for report in reports),
         "shorter_than_a_chunk": sum(any("shorter" in note for note in report.notes) for report in reports),
         "instructions": dict(Counter(report.instruction for report in reports)),
         "layouts": dict(Counter(report.layout for report in reports)),
@@ -98,6 +99,8 @@ def _print(console: Console, summary: dict[str, Any], reports: list[Report], lef
         f"{summary['sound']} episodes are sound ({summary['successes']} successes, {summary['failures']} failures, "
         f"{summary['steps']} steps, {summary['images_checked']} images decoded); left out: {summary['broken']}."
     )
+    if summary["unlabelled"]:
+        console.print(unlabelled_sentence(summary["unlabelled"]), style="yellow")
     for kind, names in summary["constant_dimensions"].items():
         if names:
             console.print(f"{kind} that never change, and so cannot be normalised: {', '.join(names)}", style="yellow")

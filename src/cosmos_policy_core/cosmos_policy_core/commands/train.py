@@ -99,6 +99,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Train and export; returns the exit status."""
     import torch
 
+    from cosmos_policy_core.data.episode import unlabelled_sentence
     from cosmos_policy_core.training.curves import plot_curves
     from cosmos_policy_core.training.preparation import prepare
     from cosmos_policy_core.training.trainer import CURVES_FILE
@@ -114,6 +115,8 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     prepared = prepare(options, Embodiment.load(options.embodiment))
     for sentence in prepared.left_out:
         print(f"left out: {sentence}")
+    if prepared.unlabelled:
+        print(unlabelled_sentence(prepared.unlabelled))
     trainer = _trainer(options, prepared)
     if trainer.resume():
         print(f"resuming at step {trainer.step} of {options.steps}")

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from cosmos_policy_core.data import layouts
 from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC, executed_spans, read_plans
 from cosmos_policy_core.data.bags.reading import Bag
-from cosmos_policy_core.data.bags.recording import check_contract, describe_gaps
+from cosmos_policy_core.data.bags.recording import describe_gaps
 from cosmos_policy_core.data.bags.resample import Tolerances, find_gaps, make_grid
 from cosmos_policy_core.data.bags.streams import command_signal
+from cosmos_policy_core.data.provenance import check_contract
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import EpisodeError
 
@@ -34,7 +35,7 @@ def recorded_actions(path: Path, contract: Embodiment) -> NDArray[np.float64]:
 
 def _of_bag(path: Path, contract: Embodiment) -> NDArray[np.float64]:
     with Bag(path) as bag:
-        check_contract(bag.record, path, contract)
+        check_contract(bag.record.contract, path, contract)
         silent = [arm.command_topic for arm in contract.arms if not bag.counts.get(arm.command_topic)]
         if silent:
             raise EpisodeError(f"{path}: nothing was recorded of {', '.join(silent)}, so there is nothing to play.")

@@ -2,7 +2,8 @@
 
 Both hold `action` and `observations/{qpos,qvel,effort}`. A raw file has `observations/images/<camera>`, as arrays or as
 JPEGs padded with zeros; a preprocessed one names its films in `observations/video_paths/<camera>`. Files without labels
-are demonstrations, and their task is the folder's.
+are taken as demonstrations and say so (`Episode.labelled`); the task of those without one is the folder's. Files that
+this module writes carry their contract as the attribute `embodiment`, as YAML.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode, check
 from cosmos_policy_core.data.frames import ArrayFrames, Frames, PaddedJpegFrames, Source, pictures
 from cosmos_policy_core.data.mp4 import Mp4Frames, write_mp4
+from cosmos_policy_core.data.provenance import check_contract
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import EpisodeError
 
@@ -32,7 +34,7 @@ INSTRUCTIONS = {
     "purple_eggplant_on_plate": "put purple eggplant on plate",
 }
 RAW, FILMS = "observations/images", "observations/video_paths"
-LABELS = ("sim", "compress", "task_description", "success", "success_score", "seed")
+LABELS = ("sim", "compress", "task_description", "success", "success_score", "seed", "embodiment")
 
 
 def read(path: Path, contract: Embodiment, instruction: str | None = None) -> Episode:
@@ -45,7 +47,9 @@ def read(path: Path, contract: Embodiment, instruction: str | None = None) -> Ep
         EpisodeError: naming file and fault.
     """
     with fields.opened(path) as file:
-        success = fields.flag(file, "success", path) if "success" in file.attrs else True
+        check_contract(fields.text(file, "embodiment", path), path, contract)
+        labelled = "success" in file.attrs
+        success = fields.flag(file, "success", path) if labelled else True
         episode = Episode(
             actions=fields.array(file, "action", path),
             proprio=fields.array(file, "observations/qpos", path),
@@ -56,6 +60,7 @@ def read(path: Path, contract: Embodiment, instruction: str | None = None) -> Ep
             success=success,
             success_score=fields.score(file, success, path),
             seed=int(file.attrs.get("seed", 0)),
+            labelled=labelled,
             source=str(path),
             extra={name: fields.plain(value) for name, value in file.attrs.items() if name not in LABELS},
         )
@@ -114,8 +119,7 @@ def write_raw(path: Path, episode: Episode, contract: Embodiment) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with h5py.File(partial, "w") as file:
-            _write(file, episode, {})
-            file.attrs["sim"] = contract.simulation is not None
+            _write(file, episode, contract, {})
             for name, frames in episode.jpegs.items():
                 _write_images(file, f"{RAW}/{name}", frames, f"{episode.where}: {name}")
         os.replace(partial, path)
@@ -155,14 +159,14 @@ def write_preprocessed(folder: Path, index: int | str, episode: Episode, contrac
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with h5py.File(partial, "w") as file:
-            _write(file, episode, films)
+            _write(file, episode, contract, films)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
     return path
 
 
-def _write(file: h5py.File, episode: Episode, films: dict[str, str]) -> None:
+def _write(file: h5py.File, episode: Episode, contract: Embodiment, films: dict[str, str]) -> None:
     actions = np.asarray(episode.actions, dtype=np.float32)
     file["action"] = actions
     change = np.diff(actions, axis=0)
@@ -172,9 +176,10 @@ def _write(file: h5py.File, episode: Episode, films: dict[str, str]) -> None:
         file[f"observations/{name}"] = zeros if array is None else np.asarray(array, dtype=np.float32)
     for camera, film in films.items():
         file[f"{FILMS}/{camera}"] = film.encode()
-    file.attrs["sim"] = False
     for name, value in episode.extra.items():
         file.attrs[name] = value
+    file.attrs["sim"] = contract.simulation is not None
+    file.attrs["embodiment"] = contract.to_yaml()
     file.attrs["task_description"] = episode.instruction
     file.attrs["success"] = episode.success
     file.attrs["success_score"] = float(episode.success_score)

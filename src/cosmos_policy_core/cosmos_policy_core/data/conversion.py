@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, Literal
 
 from cosmos_policy_core.data import aloha, hdf5, layouts, lerobot
 from cosmos_policy_core.data.bags import from_episodes
-from cosmos_policy_core.data.bags.episodes import Reading, read_bag
+from cosmos_policy_core.data.bags.episodes import ASSUMED, Reading, read_bag
 from cosmos_policy_core.data.bags.reading import find_bags, is_bag, read_record
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.fields import opened, plain
@@ -20,7 +22,9 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CosmosPolicyError, EpisodeError, RecordingError
 
 Target = Literal["jpeg", "films", "raw", "lerobot", "bag"]
-DIGEST = "source_digest"  # attribute that tells what an episode file was made of
+# Attributes that tell what an episode file was made of: which version of it, and where it was.
+DIGEST, MADE_OF = "source_digest", "source_path"
+OUTDATED = ".outdated"  # ending of what was made of an episode that is refused now; no reader takes such files
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,20 @@ class Source:
     path: Path
     entry: Entry | None = None
 
+    @property
+    def where(self) -> str:
+        """Name of the episode in messages."""
+        return str(self.path) if self.entry is None else self.entry.where
+
+    @property
+    def origin(self) -> str:
+        """Where the episode is, from whichever folder the command is given."""
+        return self.where.replace(str(self.path), str(self.path.resolve()), 1)
+
     def read(self, contract: Embodiment, reading: Reading, instruction: str | None) -> tuple[Episode, tuple[str, ...]]:
         """Read the episode, and what in it was odd; raises EpisodeError."""
         if self.entry is not None:
-            return self.entry.read(contract, instruction), ()
+            return _judged(self.entry.read(contract, instruction), reading.assume), ()
         found = read_bag(self.path, contract, reading)
         episode = found.episode
         if not episode.instruction and instruction:
@@ -101,7 +115,10 @@ def find_sources(paths: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
     names = [source.name for source in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise EpisodeError(f"'{twice[0]}' is the name of several episodes. Convert their folders one by one.")
+        where = " and ".join(source.where for source in found if source.name == twice[0])
+        raise EpisodeError(
+            f"'{twice[0]}' is the name of several episodes: {where}. Convert them into folders of their own."
+        )
     return sorted(found, key=lambda source: source.name), left_out
 
 
@@ -115,14 +132,72 @@ def convert(source: Source, job: Job) -> Converted | LeftOut:
     done = _done(source, job, digest)
     if done is not None:
         return done
+    taken = _taken(source, job)
+    if taken is not None:
+        return LeftOut(source.where, taken)
     try:
         episode, notes = source.read(job.contract, job.reading, job.instruction)
-        _write(source, episode, job, {DIGEST: digest, "notes": list(notes)})
+        about = {DIGEST: digest, MADE_OF: source.origin, "notes": list(notes)}
+        _write(source, episode, job, about)
     except CosmosPolicyError as error:
-        return LeftOut(str(source.path), str(error))
+        return LeftOut(source.where, f"{error}{set_aside(output(source, job))}")
     except OSError as error:
         raise RecordingError(f"{output(source, job)}: cannot be written ({error}). Free the disk, repeat it.") from None
-    return Converted(str(source.path), len(episode), episode.success, float(episode.success_score), notes)
+    except Exception as error:  # a damaged file can break any part of any reader
+        reason = f"{source.where}: cannot be read ({error!r}). Leave it out, or record it again."
+        return LeftOut(source.where, f"{reason}{set_aside(output(source, job))}")
+    return Converted(source.where, len(episode), episode.success, float(episode.success_score), notes)
+
+
+def set_aside(path: Path) -> str:
+    """Give what an earlier run made of a refused episode a name that no reader takes, and say so in a sentence."""
+    if not path.exists():
+        return ""
+    ending = path.with_name(f"{path.name}{OUTDATED}")
+    if path.is_dir():
+        ending = path.with_name(f".{path.name}{OUTDATED}")  # of folders, those with a dot are passed over
+        shutil.rmtree(ending, ignore_errors=True)
+    os.replace(path, ending)
+    return f" What was made of it before is now {ending}."
+
+
+def set_aside_all(path: Path, job: Job) -> str:
+    """Do so with everything that was made of a file of which no episode can be told any more."""
+    folder, origin = output(Source("any", path), job).parent, str(path.resolve())
+    made = folder.glob("[!.]*" if job.target in ("lerobot", "bag") else "episode_*.hdf5") if folder.is_dir() else ()
+    sentences = []
+    for found in sorted(made):
+        maker = str((_facts(found, job) or {}).get(MADE_OF, ""))
+        if maker == origin or maker.startswith(f"{origin}: "):
+            sentences.append(set_aside(found))
+    return "".join(sentences)
+
+
+def _judged(episode: Episode, assume: bool | None) -> Episode:
+    """Refuse an episode that nobody labelled, or give it the verdict that is assumed."""
+    if episode.labelled:
+        return episode
+    if assume is None:
+        raise EpisodeError(
+            f"{episode.where}: has no label: nobody said what came of it. Give --assume success for demonstrations, or "
+            "write the attribute 'success' into it."
+        )
+    extra = {**episode.extra, "judge": ASSUMED}
+    return replace(episode, success=assume, success_score=float(assume), labelled=True, extra=extra)
+
+
+def _taken(source: Source, job: Job) -> str | None:
+    """Say whether a name in the output folder belongs to another episode than this one."""
+    path = output(source, job)
+    facts = _facts(path, job)
+    if facts is None:
+        return None
+    if DIGEST not in facts:
+        return f"{source.where}: {path} is there already and was not made by convert. Give another --out."
+    maker = str(facts.get(MADE_OF) or source.origin)  # older conversions do not say it
+    if maker == source.origin:
+        return None
+    return f"{source.where}: {path} was made of {maker}. Give another --out, or delete it if that was moved here."
 
 
 def output(source: Source, job: Job) -> Path:
@@ -141,9 +216,9 @@ def _write(source: Source, episode: Episode, job: Job, about: dict[str, Any]) ->
         lerobot.stage(job.out, source.name, episode, job.contract, {**about, "steps": len(episode)})
         return
     if job.target == "bag":
-        from_episodes.write_bag(job.out, source.name, episode, job.contract)
+        from_episodes.write_bag(job.out, source.name, episode, job.contract, about[MADE_OF])
         return
-    episode = replace(episode, extra={**episode.extra, DIGEST: about[DIGEST], "notes": json.dumps(about["notes"])})
+    episode = replace(episode, extra={**episode.extra, **about, "notes": json.dumps(about["notes"])})
     if job.target == "jpeg":
         hdf5.write_episode(path, episode, job.contract)
     elif job.target == "raw":
@@ -154,20 +229,26 @@ def _write(source: Source, episode: Episode, job: Job, about: dict[str, Any]) ->
 
 def _done(source: Source, job: Job, digest: str) -> Converted | None:
     """Tell what an earlier run made of the same source with the same settings."""
-    path = output(source, job)
-    if job.target == "lerobot":
-        facts = lerobot.staged(job.out, source.name)
-    elif job.target == "bag":
-        facts = _bag_facts(path)
-        digest = facts[DIGEST] if facts else digest  # a bag is for viewing; it is made once
+    facts = _facts(output(source, job), job)
+    if facts is None:
+        return None
+    if job.target == "bag":
+        same = facts[MADE_OF] in ("", source.origin)  # a bag is for viewing; it is made once
     else:
-        facts = _file_facts(path)
-    if facts is None or facts.get(DIGEST) != digest:
+        same = facts.get(DIGEST) == digest
+    if not same:
         return None
     notes = facts.get("notes") or []
     notes = tuple(json.loads(notes) if isinstance(notes, str) else notes)
     success, score = bool(facts["success"]), float(facts["success_score"])
-    return Converted(str(source.path), int(facts["steps"]), success, score, notes, kept=True)
+    return Converted(source.where, int(facts["steps"]), success, score, notes, kept=True)
+
+
+def _facts(path: Path, job: Job) -> dict[str, Any] | None:
+    """Read what an earlier run noted about an output; None where there is none."""
+    if job.target == "lerobot":
+        return lerobot.staged(job.out, path.name)
+    return _bag_facts(path) if job.target == "bag" else _file_facts(path)
 
 
 def _file_facts(path: Path) -> dict[str, Any] | None:
@@ -181,12 +262,19 @@ def _file_facts(path: Path) -> dict[str, Any] | None:
 
 def _bag_facts(path: Path) -> dict[str, Any] | None:
     try:
-        outcome = read_record(path).outcome
+        record = read_record(path)
     except EpisodeError:
         return None
+    outcome = record.outcome
     if outcome is None:
         return None
-    return {DIGEST: "", "success": outcome.success, "success_score": outcome.score, "steps": 0}
+    return {
+        DIGEST: "",
+        MADE_OF: record.made_of,
+        "success": outcome.success,
+        "success_score": outcome.score,
+        "steps": 0,
+    }
 
 
 def _entry_name(entry: Entry) -> str:

@@ -23,6 +23,7 @@ class Episode:
     `actions` and `proprio` are (L, A) and (L, P) float32 in robot units (rad; grippers 0 closed .. 1 open).
     `jpegs` holds one encoded image per step and camera, upright, as acquired or after the contract's first resize.
     They are JPEGs wherever the contract compresses images, else PNGs. A reader may fetch them only when asked.
+    `labelled` is False where nobody said what came of it, and `success` is what demonstrations are taken for.
     """
 
     actions: NDArray[np.float32]
@@ -36,6 +37,7 @@ class Episode:
     velocities: NDArray[np.float32] | None = None
     efforts: NDArray[np.float32] | None = None
     extra: Mapping[str, Attribute] = field(default_factory=dict)
+    labelled: bool = True
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -94,6 +96,11 @@ def check(episode: Episode, contract: Embodiment) -> None:
         raise EpisodeError(f"{where}: success_score {episode.success_score} is outside 0..1. Label the episode again.")
     if not episode.instruction.strip():
         raise EpisodeError(f"{where}: task_description is empty. Write the instruction into it.")
+
+
+def unlabelled_sentence(count: int) -> str:
+    """Say that nobody said what came of some episodes, and what they count as."""
+    return f"{count} {'file carries' if count == 1 else 'files carry'} no label, taken as demonstrations."
 
 
 def image_sizes(camera: Camera, contract: Embodiment) -> set[tuple[int, int]]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import overload
 
@@ -18,8 +17,9 @@ import numpy as np
 
 from cosmos_policy_core.data import fields
 from cosmos_policy_core.data.episode import Episode, check
+from cosmos_policy_core.data.provenance import check_contract
 from cosmos_policy_core.embodiment import Camera, Embodiment
-from cosmos_policy_core.errors import ContractError, EpisodeError
+from cosmos_policy_core.errors import EpisodeError
 
 DATASETS = {
     "primary": "primary_images_jpeg",
@@ -102,7 +102,7 @@ def read_episode(path: Path, contract: Embodiment) -> Episode:
 
 
 def _read(file: h5py.File, path: Path, contract: Embodiment) -> Episode:
-    _check_contract(file, path, contract)
+    check_contract(fields.text(file, "embodiment", path), path, contract)
     success = fields.flag(file, "success", path)
     return Episode(
         actions=fields.array(file, "action", path),
@@ -117,24 +117,6 @@ def _read(file: h5py.File, path: Path, contract: Embodiment) -> Episode:
         source=str(path),
         extra={name: fields.plain(value) for name, value in file.attrs.items() if name not in ATTRIBUTES},
     )
-
-
-def _check_contract(file: h5py.File, path: Path, contract: Embodiment) -> None:
-    text = file.attrs.get("embodiment")
-    if text is None:  # files of other recorders carry no contract; shapes and images are checked all the same
-        return
-    try:
-        recorded = _recorded_contract(str(text))
-    except ContractError as error:
-        raise EpisodeError(f"{path}: the contract inside is not valid. Record it again. {error}") from None
-    lines = contract.differences(recorded)
-    if lines:
-        raise EpisodeError(f"{path}: was recorded under another contract: {'; '.join(lines)}. Use its own contract.")
-
-
-@lru_cache(maxsize=8)  # every episode of a folder carries the same text, and parsing is most of the time of reading
-def _recorded_contract(text: str) -> Embodiment:
-    return Embodiment.from_yaml(text, source="the recording")
 
 
 def _frames(file: h5py.File, camera: Camera, path: Path) -> StoredJpegs:

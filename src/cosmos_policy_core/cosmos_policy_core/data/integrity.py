@@ -16,6 +16,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import EpisodeError
 
 ImageCheck = Literal["all", "sampled", "none"]
+UNLABELLED = "carries no label: taken as a demonstration"
 SMALLEST_RANGE = 1e-6  # below it a dimension cannot be normalised
 
 
@@ -83,6 +84,8 @@ def examine(entry: Entry, contract: Embodiment, images: ImageCheck, instruction:
 def notes(episode: Episode, contract: Embodiment) -> list[str]:
     """Name oddities of an episode that are no faults."""
     found = []
+    if not episode.labelled:
+        found.append(UNLABELLED)
     if len(episode) < contract.chunk_horizon:
         found.append(f"shorter than a chunk of {contract.chunk_horizon}: its last action is repeated")
     if episode.success != (episode.success_score == 1.0):

@@ -21,6 +21,7 @@ from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.frames import pictures
 from cosmos_policy_core.data.lerobot_meta import CHUNK, Stats, image_key, image_stats, info, number_stats
 from cosmos_policy_core.data.mp4 import Picture, write_mp4
+from cosmos_policy_core.data.provenance import check_contract
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, EpisodeError
 
@@ -74,6 +75,7 @@ def stage(out: Path, name: str, episode: Episode, contract: Embodiment, about: M
             "success": episode.success,
             "success_score": float(episode.success_score),
             "sizes": sizes,
+            "embodiment": contract.to_yaml(),
             **about,
         }
         (partial / "episode.json").write_text(json.dumps(facts))
@@ -129,17 +131,27 @@ class _Staged:
         return len(self.actions)
 
 
+def staged_names(out: Path) -> list[str]:
+    """List the staged episodes of a dataset, of this run and of earlier ones."""
+    folder = out / STAGING
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path.name for path in found if path.is_dir() and not path.name.startswith("."))
+
+
 def assemble(out: Path, names: list[str], contract: Embodiment) -> int:
     """Make the dataset of staged episodes and return its frames; an older dataset in the folder is replaced.
 
     Raises:
-        EpisodeError: cameras changed their size between episodes, or there is no episode.
+        EpisodeError: an episode is of another contract, cameras changed their size between episodes, or there is no
+            episode.
     """
     arrow = require_pyarrow()
     cameras = contract.camera_names
-    episodes = [_Staged.load(out / STAGING / name, cameras) for name in sorted(names)]
-    if not episodes:
+    if not names:
         raise EpisodeError(f"{out}: not one episode could be converted, so there is no dataset.")
+    for name in names:
+        check_contract(str((staged(out, name) or {}).get("embodiment", "")), out / STAGING / name, contract)
+    episodes = [_Staged.load(out / STAGING / name, cameras) for name in sorted(names)]
     _check_sizes(episodes, cameras)
     fresh = out / ".dataset.partial"
     shutil.rmtree(fresh, ignore_errors=True)

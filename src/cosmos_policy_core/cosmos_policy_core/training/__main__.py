@@ -11,8 +11,9 @@ import torch
 import tyro
 import yaml
 
+from cosmos_policy_core.data.episode import unlabelled_sentence
 from cosmos_policy_core.errors import CosmosPolicyError
-from cosmos_policy_core.training.assembly import Paths, assemble_run
+from cosmos_policy_core.training.assembly import Assembled, Paths, assemble_run
 from cosmos_policy_core.training.parallel import Group, joined
 from cosmos_policy_core.training.run_config import RunConfig, load
 from cosmos_policy_core.training.spread_trainer import SpreadTrainer
@@ -57,15 +58,18 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> None:
         assembled = assemble_run(config, paths)
         if group.leads:
             options.out.mkdir(parents=True, exist_ok=True)
-            _announce(config, options, group, assembled.left_out)
+            _announce(config, options, group, assembled)
         group.wait()
         SpreadTrainer(config, assembled, group, options.out).run()
 
 
-def _announce(config: RunConfig, options: Options, group: Group, left_out: list[str]) -> None:
+def _announce(config: RunConfig, options: Options, group: Group, assembled: Assembled) -> None:
     """Say what is missing, and write down the configuration as it runs."""
+    left_out = assembled.left_out
     for sentence in left_out:
         print(f"left out: {sentence}", flush=True)
+    if assembled.unlabelled:
+        print(unlabelled_sentence(assembled.unlabelled), flush=True)
     print(
         f"processes: {group.size} on {group.device.type}; batches of {config.batch.size}, each process "
         f"{config.accumulation(group.size)} x {config.batch.per_process}; episodes left out: {len(left_out)}",

@@ -39,6 +39,7 @@ class Assembled:
     training: EpisodeDataset
     held_out: EpisodeDataset | None
     left_out: list[str]
+    unlabelled: int = 0  # demonstrations that nobody labelled as such
 
 
 def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
@@ -55,7 +56,7 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     demonstrations = [episode for episode in given if episode.success]
     rollouts = [episode for episode in given if not episode.success]
     if paths.rollouts:
-        more, broken = read_episodes(paths.rollouts, contract)
+        more, broken = read_episodes(paths.rollouts, contract, rollouts=True)
         rollouts += more
         left_out += broken
     if config.start.statistics == "demonstrations":
@@ -68,7 +69,8 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     longest = max(successes, default=policy.config.episode_steps)
     policy.config = policy.config.model_copy(update={**_learned(config), "episode_steps": longest})
     training, held_out = _split(config, policy, demonstrations, rollouts)
-    return Assembled(policy, training, held_out, left_out)
+    unlabelled = sum(not episode.labelled for episode in given)
+    return Assembled(policy, training, held_out, left_out, unlabelled)
 
 
 def with_instructions(policy: CosmosPolicy, instructions: Iterable[str]) -> TextEmbeddings:

@@ -48,8 +48,13 @@ class EncodedEpisode:
         return len(self.actions)
 
 
-def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[Episode], list[str]]:
+def read_episodes(
+    folders: Sequence[Path], contract: Embodiment, *, rollouts: bool = False
+) -> tuple[list[Episode], list[str]]:
     """Read the episodes of several folders, in any known layout; a broken one is named and left out.
+
+    Args:
+        rollouts: these are no demonstrations, so one without a label is left out as well.
 
     Returns:
         Episodes in order, and one sentence per episode that was left out.
@@ -63,10 +68,15 @@ def read_episodes(folders: Sequence[Path], contract: Embodiment) -> tuple[list[E
         found, left_out = layouts.scan(folder)
         broken += [item.reason for item in left_out]
         for result in layouts.read_all(found, contract):
-            if isinstance(result, Episode):
-                episodes.append(result)
-            else:
+            if isinstance(result, LeftOut):
                 broken.append(result.reason)
+            elif rollouts and not result.labelled:
+                broken.append(
+                    f"{result.where}: carries no label, and what came of a rollout must be known. Write the attribute "
+                    "'success' into it, or give demonstrations with --data."
+                )
+            else:
+                episodes.append(result)
     if not episodes:
         raise DatasetError(f"{', '.join(map(str, folders))}: no readable episode. First problem: {broken[0]}")
     return episodes, broken

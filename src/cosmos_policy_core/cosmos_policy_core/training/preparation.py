@@ -76,11 +76,15 @@ class Options(Protocol):
 
 @dataclass(frozen=True)
 class Prepared:
-    """A policy to train, episodes in its latent space, and one sentence per episode that was left out."""
+    """A policy to train, episodes in its latent space, and one sentence per episode that was left out.
+
+    unlabelled: demonstrations that nobody labelled as such.
+    """
 
     policy: CosmosPolicy
     episodes: list[EncodedEpisode]
     left_out: list[str]
+    unlabelled: int = 0
 
 
 def prepare(options: Options, contract: Embodiment) -> Prepared:
@@ -88,7 +92,7 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
     episodes, left_out = read_episodes(options.data, contract)
     rollouts: list[Episode] = []
     if options.rollouts:
-        rollouts, more = read_episodes(options.rollouts, contract)
+        rollouts, more = read_episodes(options.rollouts, contract, rollouts=True)
         left_out += more
     everything = [*episodes, *rollouts]
     if options.start is None:
@@ -116,7 +120,7 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
         encoded.append(encode_episode(everything[index], images, policy, gamma, rollout=rollout))
     if not encoded:
         raise DatasetError(f"no episode is left to train on ({len(left_out)} left out). First problem: {left_out[0]}")
-    return Prepared(policy, encoded, left_out)
+    return Prepared(policy, encoded, left_out, sum(not episode.labelled for episode in episodes))
 
 
 def _sampling(options: Options, config: PolicyConfig) -> dict[str, object]:

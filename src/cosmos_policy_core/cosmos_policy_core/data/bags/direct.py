@@ -6,7 +6,9 @@ as it is; small messages take the library's way. The record layouts are those of
 
 from __future__ import annotations
 
+import os
 import struct
+from binascii import crc32
 from io import BytesIO
 
 from rosbags.interfaces import Connection
@@ -21,6 +23,7 @@ INDEX = struct.Struct("<BQHIQQ")  # opcode, length; channel, length of the array
 CHUNK_INDEX = struct.Struct(
     "<QQQQIHQQIQQ"
 )  # times, place, length, offsets' length, channel, place, length, none, sizes
+CHECKSUM = struct.calcsize("<BQQQQ")  # place of a chunk's checksum in its record
 HEAD = 9  # bytes of opcode and length
 
 
@@ -38,7 +41,8 @@ class DirectMcapWriter(McapWriter):
         size = len(head) + len(data)
         place = self.bio.tell()
         length = CHUNK_HEAD.size - HEAD + size
-        self.bio.write(CHUNK_HEAD.pack(CHUNK, length, timestamp, timestamp, size, 0, 0, size))
+        checksum = crc32(data, crc32(head))  # readers compare it; it costs a third of a millisecond per megabyte
+        self.bio.write(CHUNK_HEAD.pack(CHUNK, length, timestamp, timestamp, size, checksum, 0, size))
         self.bio.write(head)
         self.bio.write(data)
         index = self.bio.tell()
@@ -47,6 +51,16 @@ class DirectMcapWriter(McapWriter):
         self.message_start_time = min(timestamp, self.message_start_time)
         self.message_end_time = max(timestamp, self.message_end_time)
         self.channel_stats[connection.id] += 1
+
+    def close_chunk(self) -> None:
+        """Write the gathered small messages, with the checksum that the library leaves out."""
+        with self.chunk.bio.getbuffer() as records:
+            checksum = crc32(records)
+        place = self.bio.tell()
+        super().close_chunk()
+        self.bio.seek(place + CHECKSUM)
+        self.bio.write(struct.pack("<I", checksum))
+        self.bio.seek(0, os.SEEK_END)
 
 
 class DirectWriter(Writer):

@@ -21,6 +21,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import EpisodeError
 
 Steps = NDArray[np.int64]
+ASSUMED = "assumed by the converter"  # judge of episodes that nobody labelled
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def outcome_of(record: EpisodeRecord, path: Path, assume: bool | None = None) ->
             f"{path}: has no label: nobody said what came of it. Use `cosmos-policy label {path} --success` or "
             "--failure."
         )
-    return Outcome(assume, float(assume), "assumed by the converter")
+    return Outcome(assume, float(assume), ASSUMED)
 
 
 def _gaps(recording: Recording, grid: Grid, tolerances: Tolerances) -> list[Gap]:

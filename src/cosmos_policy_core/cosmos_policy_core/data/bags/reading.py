@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 import yaml
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from cosmos_policy_core.data.bags import staging
@@ -80,7 +80,7 @@ class Bag:
         try:
             for connection, received, data in self._reader.messages(wanted, start, stop):
                 yield Message(connection.topic, received, data)
-        except (AnyReaderError, OSError, ValueError, AssertionError) as error:
+        except Exception as error:  # a damaged file can break any part of the reader
             raise EpisodeError(f"{self.path}: breaks while it is read ({error}). {staging.remedy(self.path)}") from None
 
     def decode(self, message: Message) -> Any:

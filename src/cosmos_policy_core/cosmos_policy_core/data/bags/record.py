@@ -48,6 +48,7 @@ class EpisodeRecord:
     started: str = ""
     comment: str = ""
     seed: int = 0
+    made_of: str = ""  # file of another layout that was converted; empty for recordings
     outcome: Outcome | None = None
     lost: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -75,6 +76,7 @@ class EpisodeRecord:
             "judge": "" if outcome is None else outcome.judge,
             "comment": self.comment,
             "seed": str(self.seed),
+            "made_of": self.made_of,
             "started": self.started,
             "policy_checkpoint": self.policy_checkpoint,
             "planning_checkpoint": self.planning_checkpoint,
@@ -97,6 +99,7 @@ class EpisodeRecord:
             "planning_checkpoint",
             "started",
             "comment",
+            "made_of",
         )
         try:
             return cls(

@@ -17,9 +17,11 @@ from cosmos_policy_core.data.bags.streams import (
     image_streams,
     state_signal,
 )
+from cosmos_policy_core.data.provenance import check_contract
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ContractError, EpisodeError
+from cosmos_policy_core.errors import EpisodeError
 
+MOST_DISORDERED = 0.05  # share of a topic's messages that may be out of order; more is no jitter but a broken clock
 RATE_TOLERANCE = 0.2  # share by which a camera's rate may differ from the contract's without a note
 
 
@@ -67,10 +69,11 @@ def load_recording(path: Path, contract: Embodiment) -> Recording:
     """Read a bag's streams; images stay in the bag.
 
     Raises:
-        EpisodeError: naming the bag and what is wrong: unfinished, another contract, topics missing or empty.
+        EpisodeError: naming the bag and what is wrong: unfinished, another contract, topics missing, empty or out of
+            order.
     """
     with Bag(path) as bag:
-        check_contract(bag.record, path, contract)
+        check_contract(bag.record.contract, path, contract)
         cameras = _camera_topics(bag, contract)
         images, received = image_streams(bag, cameras)
         recording = Recording(
@@ -86,31 +89,19 @@ def load_recording(path: Path, contract: Embodiment) -> Recording:
     empty = [stream.topic for stream in recording.streams if len(stream) == 0]
     if empty:
         raise EpisodeError(f"{path}: nothing usable was recorded of {', '.join(empty)}. Leave the episode out.")
+    for stream in recording.streams:
+        count = len(stream) + stream.repeated
+        if stream.disordered > max(1.0, MOST_DISORDERED * count):
+            raise EpisodeError(
+                f"{path}: {stream.disordered} of {count} messages of {stream.topic} are out of order, so their stamps "
+                "tell no time. Let one clock stamp the topic, and leave the episode out."
+            )
     return recording
 
 
 def describe_gaps(gaps: list[Gap]) -> str:
     """Name gaps in one sentence."""
     return "; ".join(map(str, gaps))
-
-
-def check_contract(record: EpisodeRecord, path: Path, contract: Embodiment) -> None:
-    """Refuse a bag that was recorded under a contract whose numbers mean something else.
-
-    Raises:
-        EpisodeError: listing every difference.
-    """
-    if not record.contract:  # bags of other recorders carry none; joints and images are checked all the same
-        return
-    try:
-        recorded = Embodiment.from_yaml(record.contract, source="the recording")
-    except ContractError as error:
-        raise EpisodeError(f"{path}: the contract inside is not valid. Record it again. {error}") from None
-    lines = contract.differences(recorded)
-    if recorded.name != contract.name:
-        lines.insert(0, f"it is of '{recorded.name}', not of '{contract.name}'")
-    if lines:
-        raise EpisodeError(f"{path}: was recorded under another contract: {'; '.join(lines)}. Use its own contract.")
 
 
 def _camera_topics(bag: Bag, contract: Embodiment) -> list[str]:

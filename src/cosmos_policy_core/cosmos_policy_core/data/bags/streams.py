@@ -145,6 +145,11 @@ def _rows(bag: Bag, topic: str, names: Sequence[str], check_bus: bool = False) -
                 f"{where}: joint '{missing[0]}' is not in a message of {', '.join(state.name)}. "
                 "Use the contract of the robot that was recorded."
             )
+        if len(state.position) != len(state.name):
+            raise EpisodeError(
+                f"{where}: a message has {len(state.position)} positions for {len(state.name)} joints. Repair the "
+                "driver that sent it, and record the episode again."
+            )
         if check_bus and state_problem(state.name, state.position) is not None:
             rows.refused += 1
             continue
@@ -154,7 +159,7 @@ def _rows(bag: Bag, topic: str, names: Sequence[str], check_bus: bool = False) -
 
 def _append(rows: _Rows, stamp: int, state: Any) -> None:
     rows.stamps.append(stamp)
-    rows.positions.append(dict(zip(state.name, state.position.tolist(), strict=False)))
+    rows.positions.append(dict(zip(state.name, state.position.tolist(), strict=True)))
     if len(state.velocity) == len(state.name):
         rows.velocities.append(dict(zip(state.name, state.velocity.tolist(), strict=True)))
     if len(state.effort) == len(state.name):
