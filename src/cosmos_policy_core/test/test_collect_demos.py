@@ -44,6 +44,15 @@ def test_an_interrupted_collection_is_continued_by_the_same_command(
     np.testing.assert_allclose(statistics.actions_max, episodes[0].actions.max(axis=0))
 
 
+def test_a_folder_of_one_task_is_not_continued_with_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("aloha_sim")
+    assert collect(tmp_path, 1, "--steps", "10", "--task", "hurried_transfer") == 0
+    for task in ("insertion", "transfer_cube"):  # the latter has the same instruction
+        assert collect(tmp_path, 2, "--steps", "10", "--task", task) == 2
+        assert "(hurried_transfer), not '" in capsys.readouterr().err
+    assert len(episode_paths(tmp_path)) == 1
+
+
 def test_a_recipe_depends_on_its_seed_alone() -> None:
     recipes = [Recipe.draw(seed, Diversity()) for seed in range(200)]
     assert recipes == [Recipe.draw(seed, Diversity()) for seed in range(200)]

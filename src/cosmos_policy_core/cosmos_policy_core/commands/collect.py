@@ -17,7 +17,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from cosmos_policy_core.data.collection import Collector, Diversity, check_seeds
+from cosmos_policy_core.data.collection import Collector, Diversity, check_seeds, check_task
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.hdf5 import episode_path, episode_paths, read_episode, write_episode
 from cosmos_policy_core.data.statistics import FILE_NAME, Statistics
@@ -89,7 +89,7 @@ def collect(options: Options, console: Console) -> Summary:
 
     Raises:
         ConfigurationError: options out of range, or seeds kept for evaluation.
-        EpisodeError: the folder holds an episode of another contract.
+        EpisodeError: the folder holds an episode of another contract or task.
         SimulatorError: a process died.
     """
     seeds = range(options.seed, options.seed + options.episodes)
@@ -99,6 +99,9 @@ def collect(options: Options, console: Console) -> Summary:
     contract = Embodiment.load(options.embodiment)
     contract.sim_settings()  # refuse a contract of a real robot before any process starts
     options.out.mkdir(parents=True, exist_ok=True)
+    existing = sorted(options.out.glob("episode_*.hdf5"))
+    if existing:
+        check_task(existing, contract, options.task)
     missing = [seed for seed in seeds if not episode_path(options.out, seed).exists()]
     started = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

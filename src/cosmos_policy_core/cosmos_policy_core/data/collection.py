@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cosmos_policy_core.data import jpeg
+from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ConfigurationError, SimulatorError
+from cosmos_policy_core.errors import ConfigurationError, EpisodeError, SimulatorError
 
 EVALUATION_SEEDS = range(5000, 10000)  # cubes nobody may train on
 
@@ -151,7 +152,7 @@ class Collector:
             success=succeeded_at is not None,
             success_score=float(info["success_score"]),
             seed=seed,
-            extra=_extra(recipe, info),
+            extra=_extra(recipe, info) | {"task": cell.unwrapped.cell.settings.task},
         )
 
     def close(self) -> None:
@@ -210,6 +211,26 @@ def make_cell(contract: Embodiment, task: str = "", **changes: Any) -> Any:
         ) from None
     except Exception as error:
         raise SimulatorError(f"{environment} could not be started: {error}") from error
+
+
+def check_task(paths: Sequence[Path], contract: Embodiment, task: str) -> None:
+    """Refuse to add to demonstrations of another task.
+
+    Raises:
+        EpisodeError: naming the first episode of another task, or one that cannot be read.
+    """
+    cell = make_cell(contract, task, render=False)
+    settings = cell.unwrapped.cell.settings
+    cell.close()
+    for path in paths:
+        with fields.opened(path) as file:
+            instruction = fields.text(file, "task_description", path)
+            name = fields.text(file, "task", path) or settings.task  # older demonstrations do not say it
+        if (instruction, name) != (settings.instruction, settings.task):
+            raise EpisodeError(
+                f"{path}: shows '{instruction}' ({name}), not '{settings.instruction}' ({settings.task}). "
+                "Give --out a folder of its own."
+            )
 
 
 def _extra(recipe: Recipe, info: dict[str, Any]) -> dict[str, str | bool | int | float]:
