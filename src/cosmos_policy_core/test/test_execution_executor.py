@@ -197,7 +197,7 @@ def test_arms_of_the_real_cell_stand_still_soon_after_their_last_state(speed: fl
     travel = np.outer(np.arange(1, 51) * SETTINGS.period, [speed, 0, 0, 0, 0, 0])
     run = rig.start(np.clip(rig.pose + travel, SETTINGS.lower, SETTINGS.upper))
     rig.ticks(40)
-    while rig.executor.activity is not Activity.HOLDING:
+    while rig.executor.activity is not Activity.SILENT:
         rig.tick(silent_arms=True)
     still = next(k for k in range(len(rig.commands)) if np.array_equal(rig.commands[k], rig.commands[-1]))
     assert run.outcome is Termination.STATES_LOST
@@ -247,10 +247,55 @@ def test_a_fault_of_one_arm_brakes_both_and_refuses_goals_until_it_is_over() -> 
     rig.ticks(10)
     rig.executor.set_fault("right", "motor 4 (elbow): overload")
     rig.ticks(6)
-    assert run.outcome is Termination.FAULT and "overload" in run.message and rig.executor.activity is Activity.HOLDING
+    assert run.outcome is Termination.FAULT and "overload" in run.message and rig.executor.activity is Activity.SILENT
     assert rig.start(walk(9, rig.pose)).outcome is Termination.FAULT
+    rig.pose = rig.pose + 0.05  # the arm without torque was moved a little
+    rig.tick()
     rig.executor.set_fault("right", "")
+    assert [rig.tick() for _ in range(10)] == [None] * 10  # it stays where its driver took it back
+    before = rig.pose.copy()
+    rig.commands.clear()
     assert rig.start(walk(9, rig.pose)).outcome is None
+    rig.ticks(110)
+    steps_within_limits(rig, before)
+
+
+def test_a_fault_that_is_over_before_the_arms_stand_still_is_followed_by_silence() -> None:
+    rig = Rig()
+    run = rig.start(walk(9, rig.pose, stride=0.05))
+    rig.ticks(20)
+    rig.executor.set_fault("right", "motor 4 (elbow): overload")
+    rig.tick()
+    assert rig.executor.activity is Activity.BRAKING
+    rig.executor.set_fault("right", "")
+    assert run.outcome is Termination.FAULT and "overload" in run.message
+    assert rig.tick() is None
+
+
+def test_a_fault_while_a_pose_is_held_or_a_cancelled_chunk_brakes_is_followed_by_silence() -> None:
+    for cancelled in (False, True):
+        rig = Rig()
+        run = rig.start(walk(1, rig.pose, stride=0.05))
+        rig.ticks(20 if cancelled else 125)
+        if cancelled:
+            rig.executor.cancel(run)
+            rig.tick()
+        rig.executor.set_fault("left", "the driver is not active")
+        rig.ticks(20)
+        assert run.outcome is (Termination.CANCELLED if cancelled else Termination.COMPLETED)
+        rig.executor.set_fault("left", "")
+        assert rig.tick() is None
+
+
+@pytest.mark.parametrize("ticks", [10, 125])
+def test_an_arm_that_was_not_heard_for_a_while_stays_where_it_is_when_it_is_back(ticks: int) -> None:
+    rig = Rig()
+    rig.start(walk(6, rig.pose, stride=0.01))
+    rig.ticks(ticks)
+    for _ in range(20):
+        rig.tick(silent_arms=True)
+    assert rig.executor.activity is Activity.SILENT
+    assert rig.tick() is None
 
 
 def test_shutting_down_ends_the_goal_and_leaves_one_command_to_hold() -> None:

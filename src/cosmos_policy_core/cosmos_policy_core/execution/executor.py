@@ -44,7 +44,8 @@ class ChunkExecutor:
     Driven by :meth:`tick` at the command rate; time is always passed in [s] on one clock. Not thread-safe.
 
     It is silent until the first chunk, holds the last command after a chunk, and falls silent again on an emergency
-    stop, on shutdown, or when the arms were taken elsewhere while it held. Chunk time follows
+    stop, on shutdown, when the arms were taken elsewhere while it held, and whenever an arm faults or is not heard: a
+    driver that has its arm back holds it where it is by then, and no old command may pull it away. Chunk time follows
     the given clock but never more than two command periods per tick: after a stall the arms go on from where they were
     instead of catching up.
     """
@@ -152,11 +153,16 @@ class ChunkExecutor:
 
     def set_fault(self, arm: str, description: str) -> None:
         """Note a fault that an arm reports, or with an empty description that it is over; a fault brakes both arms."""
-        if not description:
-            self.faults.pop(arm, None)
+        if description:
+            self.faults[arm] = description
+            self._cut(Termination.FAULT, self._fault_message())
+        elif self.faults.pop(arm, None) is None:
             return
-        self.faults[arm] = description
-        self._cut(Termination.FAULT, self._fault_message())
+        elif self.activity is Activity.BRAKING:  # the drivers stopped when the fault came, and would follow from now on
+            self._end(*(self._verdict or (Termination.FAULT, "")))
+            self.activity = Activity.SILENT
+        if self.activity is Activity.HOLDING:
+            self.activity = Activity.SILENT
 
     def shut_down(self) -> Vector | None:
         """End everything; return a last command to hold, or None where nothing was being commanded."""
@@ -187,15 +193,16 @@ class ChunkExecutor:
             return None
         self.periods.tick(now if measured_time is None else measured_time)
         if self.activity is Activity.HOLDING:
-            return self._hold(states, elapsed)
+            return self._hold(now, states, elapsed)
         if self.activity is Activity.RUNNING:
             self._watch_states(now, states, self._stall(elapsed))
         self._advance(min(max(elapsed, 0.0), LATEST_TICK * self.settings.command_period))
         return self._command
 
-    def _hold(self, states: JointStates, elapsed: float) -> Vector | None:
-        """Repeat the last command, unless the arms were taken elsewhere: a hand or a reset is not fought against."""
-        if states.complete and (self._jumped(states, elapsed) or self._is_far(states)):
+    def _hold(self, now: float, states: JointStates, elapsed: float) -> Vector | None:
+        """Repeat the last command, unless an arm fell silent, or was taken elsewhere by a hand or a reset."""
+        lost = not self._is_heard(states.age(now) - self._stall(elapsed))
+        if states.complete and (lost or self._jumped(states, elapsed) or self._is_far(states)):
             self.activity = Activity.SILENT
             return None
         return self._command
@@ -237,7 +244,8 @@ class ChunkExecutor:
             run.steps_blended = bisect_right(self._action_times, min(self._time, self._blend) + 1e-6)
         if self._time >= self._course.duration and self._arrived():
             termination, message = self._verdict or (Termination.COMPLETED, "")
-            self.activity = Activity.HOLDING
+            lost = bool(self.faults) or termination is Termination.STATES_LOST
+            self.activity = Activity.SILENT if lost else Activity.HOLDING
             self._seen[:] = np.nan  # nothing is a jump from NaN
             self._end(termination, message)
 
@@ -273,13 +281,16 @@ class ChunkExecutor:
 
     def _watch_states(self, now: float, states: JointStates, stall: float) -> None:
         age = states.age(now) - stall
-        if -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
+        if self._is_heard(age):
             return
         arm = self.settings.arm_names[states.oldest()]
         self._cut(
             Termination.STATES_LOST,
             f"{self._silence(arm, age)}; the arms hold. Check the arm's driver, its cable and power",
         )
+
+    def _is_heard(self, age: float) -> bool:
+        return -FUTURE_TOLERANCE <= age <= self.settings.state_timeout
 
     def _stall(self, elapsed: float) -> float:
         """How long the executor itself did not run; states that came meanwhile are still to be read [s]."""
@@ -312,7 +323,7 @@ class ChunkExecutor:
                 f"{arm}: no usable joint states yet. Start the arm's driver and look at its diagnostics.",
             )
         age = states.age(now) - (0.0 if self._last_tick is None else self._stall(now - self._last_tick))
-        if not -FUTURE_TOLERANCE <= age <= self.settings.state_timeout:
+        if not self._is_heard(age):
             return Refusal(
                 Termination.STATES_LOST, f"{self._silence(arm, age)}. Check the arm's driver, its cable and power."
             )
