@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,11 @@ class TeleopNode(ManagedNode):
     """Lead both followers.
 
     Reads /<arm>/joint_states of leaders and followers, publishes /<follower>/joint_commands, /teleop/state (what it
-    does and why, latched) and /diagnostics; obeys /emergency_stop. Services: ~/pause and ~/resume (Trigger).
+    does and why, latched) and /diagnostics; obeys /emergency_stop and the faults of all arms (/<arm>/fault). Services:
+    ~/pause and ~/resume (Trigger).
 
     Whatever is wrong, it commands nothing, and the drivers hold the followers. Only a person sets them in motion
-    again: after a pause, a lost arm, a jump or an emergency stop the followers are aligned anew.
+    again: after a pause, a fault, a lost arm, a jump or an emergency stop the followers are aligned anew.
 
     Parameters:
         gravity_compensation: service name below a leader's namespace (SetBool) that is told when leaders are in use,
@@ -62,9 +64,9 @@ class TeleopNode(ManagedNode):
 
     def activate(self) -> None:
         with self._lock:
-            stopped = self._teleoperation.stopped
-            self._teleoperation = Teleoperation(self.settings)
-            self._teleoperation.stop(stopped)
+            before, self._teleoperation = self._teleoperation, Teleoperation(self.settings)
+            self._teleoperation.stop(before.stopped)
+            self._teleoperation.faults = before.faults
             self._seen.clear()
             self._active = True
 
@@ -94,6 +96,10 @@ class TeleopNode(ManagedNode):
         with self._lock:
             self._teleoperation.stop(STOPPED if raised else "")
 
+    def _on_fault(self, arm: str, message: String) -> None:
+        with self._lock:
+            self._teleoperation.set_fault(arm, message.data.strip())
+
     def _pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
             self._teleoperation.pause()
@@ -102,11 +108,11 @@ class TeleopNode(ManagedNode):
 
     def _resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         with self._lock:
-            stopped = self._teleoperation.stopped
-            if not stopped:
+            obstacle = self._teleoperation.stopped or self._teleoperation.fault
+            if not obstacle:
                 self._teleoperation.resume()
-        response.success = not stopped
-        response.message = stopped or "the followers align when everything is there"
+        response.success = not obstacle
+        response.message = obstacle or "the followers align when everything is there"
         return response
 
     # Work -----------------------------------------------------------------------------------------------------------
@@ -148,12 +154,14 @@ class TeleopNode(ManagedNode):
             ages = {name: now - seen.time for name, seen in self._seen.items()}
             phase, reason, ticks = self._teleoperation.phase, self._teleoperation.reason, self._ticks
             self._ticks = 0
-        well = phase in (Phase.ALIGNING, Phase.FOLLOWING)
+        mode, well = phase.value, phase in (Phase.ALIGNING, Phase.FOLLOWING)
+        if not self._active:
+            mode, reason, well = "inactive", "", True
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK if well else DiagnosticStatus.WARN,
             name="teleop",
-            message=reason or phase.value,
-            values=[KeyValue(key="mode", value=phase.value), KeyValue(key="commands per second", value=str(ticks))],
+            message=reason or mode,
+            values=[KeyValue(key="mode", value=mode), KeyValue(key="commands per second", value=str(ticks))],
         )
         status.values += [KeyValue(key=f"{name} age [s]", value=f"{age:.3f}") for name, age in ages.items()]
         message = DiagnosticArray(status=[status])
@@ -175,6 +183,10 @@ class TeleopNode(ManagedNode):
             for arm in (*settings.leaders, *settings.followers)
         }
         EmergencyStop(self, self._on_stop, group)
+        for arm in self._arms:
+            self.create_subscription(
+                String, f"/{arm}/fault", partial(self._on_fault, arm), LATCHED, callback_group=group
+            )
         self.create_service(Trigger, "~/pause", self._pause)
         self.create_service(Trigger, "~/resume", self._resume)
         self.create_timer(settings.period, self._tick, callback_group=MutuallyExclusiveCallbackGroup())

@@ -101,6 +101,24 @@ def test_a_newer_generation_maps_its_own_angles() -> None:
     assert newer.follower_target(leader_pose(0.0, 0.8298))[-1] == pytest.approx(1.6214)
 
 
+def test_pairs_of_two_generations_map_the_angles_of_their_own() -> None:
+    mixed = replace(
+        SETTINGS,
+        leader_gripper=(*SETTINGS.leader_gripper, -0.0552, 0.8298),
+        follower_gripper=(*SETTINGS.follower_gripper, 0.6197, 1.6214),
+        upper=(*SETTINGS.upper[:-1], 1.6214),
+    )
+    bench = Bench(mixed)
+    bench.poses["follower_right"][-1] = 0.6197
+    bench.poses["leader_right"] = leader_pose(0.0, -0.0552)
+    assert bench.tick(1.0)["follower_right"][-1] == pytest.approx(0.6197)
+    for opened in np.linspace(-0.3, 1.2, 16):  # further than they were calibrated
+        bench.lead(0.0, opened)
+        commands = bench.tick(0.5)
+    assert commands["follower_left"][-1] == pytest.approx(SETTINGS.follower_gripper[1])
+    assert commands["follower_right"][-1] == pytest.approx(1.6214)
+
+
 def test_nothing_is_commanded_until_both_leader_grippers_are_closed() -> None:
     bench = Bench()
     bench.poses["leader_right"] = leader_pose(0.0, SETTINGS.leader_gripper[1])
@@ -148,6 +166,28 @@ def test_joint_states_that_are_no_numbers_stop_everything(value: float) -> None:
     bench.poses["leader_left"][2] = value
     assert bench.tick() == {}
     assert "no numbers" in bench.teleoperation.reason
+
+
+def test_motors_that_a_driver_could_not_read_are_no_pose() -> None:
+    bench = Bench()
+    assert bench.tick(1.0)
+    bench.poses["leader_left"] = np.full(7, -np.pi)
+    assert bench.tick() == {}
+    assert "leader_left: its driver could not read its motors" in bench.teleoperation.reason
+
+
+def test_a_fault_of_any_arm_pauses_both_pairs_until_it_is_over_and_a_person_resumes() -> None:
+    bench = Bench()
+    assert bench.tick(1.0)
+    bench.teleoperation.set_fault("follower_right", "motor 4 (elbow): overload")
+    assert bench.tick() == {}
+    assert bench.phase is Phase.PAUSED and "follower_right: motor 4 (elbow): overload" in bench.teleoperation.reason
+    bench.teleoperation.resume()
+    assert bench.tick(0.5) == {} and bench.phase.value == "waiting", "resumed while the fault remains"
+    bench.lead(0.4)  # meanwhile the leader moved on
+    bench.teleoperation.set_fault("follower_right", "")
+    assert np.abs(bench.tick()["follower_right"] - follower_pose())[:-1].max() < 0.01
+    assert bench.phase.value == "aligning"
 
 
 def test_a_jump_of_a_leader_is_a_fault_of_the_leader() -> None:
@@ -216,7 +256,9 @@ def test_whatever_leaders_do_followers_stay_within_limits_and_speed(moves: list[
         ({"leaders": ("leader_left",)}, "Name one per follower"),
         ({"leaders": SETTINGS.followers}, "lead itself"),
         ({"lower": (0.0,)}, "one per joint"),
-        ({"leader_gripper": (0.3, -0.6)}, "the closed one smaller"),
+        ({"leader_gripper": (0.3, -0.6)}, "closed one is smaller"),
+        ({"leader_gripper": (-0.6, 0.3, 0.2)}, "or those of all 2 arms"),
+        ({"follower_gripper": (-0.6, 1.4, 2.0, 2.5)}, "follower_right: all of it lies beyond"),
         ({"rate": 5.0}, "rate: 5.0 is not in"),
         ({"velocity": (0.0,) * 7}, "moves nothing"),
     ],

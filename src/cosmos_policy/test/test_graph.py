@@ -9,6 +9,7 @@ import pytest
 
 from cosmos_policy.errors import GraphError
 from cosmos_policy.graph import BRINGUP, GRAPHS, Graph, NodeSpec
+from cosmos_policy.graph.teleop import teleop
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ContractError
 
@@ -235,8 +236,32 @@ def test_emulated_leaders_are_read_and_never_hold() -> None:
 
 def test_leaders_and_followers_get_the_gripper_angles_of_the_same_generation() -> None:
     parameters = by_name(GRAPHS["aloha_teleop"].nodes({"leader": "scripted"}))["teleop"].parameters
-    assert parameters["leader_gripper"] == [-0.6842, 0.3083]
-    assert parameters["follower_gripper"] == [-0.6213, 1.4910]
+    assert parameters["leader_gripper"] == [-0.6842, 0.3083] * 2
+    assert parameters["follower_gripper"] == [-0.6213, 1.4910] * 2
+
+
+def test_each_pair_of_grippers_has_angles_of_its_own(tmp_path: Path) -> None:
+    contract, cell = tmp_path / "contract.yaml", tmp_path / "cell.yaml"
+    shipped = Embodiment.load("aloha")
+    left, right = shipped.arms
+    newer = right.model_copy(update={"gripper": right.gripper.model_copy(update={"constants": "trossen_2024"})})
+    contract.write_text(shipped.model_copy(update={"arms": (left, newer)}).to_yaml())
+    cell.write_text("arms: {leader_left: {gripper: [-0.7, 0.33]}}\ncameras: {}\n")
+    given = {"robot": "aloha", "embodiment": str(contract), "hardware": str(cell)}
+    parameters = teleop(GRAPHS["aloha_teleop"].resolve(given))[-1].parameters
+    assert parameters["leader_gripper"] == [-0.7, 0.33, -0.0552, 0.8298]
+    assert parameters["follower_gripper"] == [-0.6213, 1.4910, 0.6197, 1.6214]
+    assert (parameters["lower"][-1], parameters["upper"][-1]) == (-0.6213, 1.6214)
+    assert parameters["velocity"][-1] == pytest.approx(newer.velocity[-1] * (1.6214 - 0.6197))
+
+
+def test_the_service_that_balances_the_leaders_is_a_launch_argument() -> None:
+    given = {"leader": "scripted", "gravity_compensation": "gravity_compensation_enable"}
+    for graph in ("aloha_teleop", "aloha_record"):
+        parameters = by_name(GRAPHS[graph].nodes(given))["teleop"].parameters
+        assert parameters["gravity_compensation"] == "gravity_compensation_enable"
+    without = GRAPHS["aloha_teleop"].nodes({"leader": "scripted"})
+    assert "gravity_compensation" not in by_name(without)["teleop"].parameters
 
 
 def test_the_simulated_cell_has_no_leader_arms() -> None:

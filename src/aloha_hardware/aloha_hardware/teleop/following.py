@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,7 @@ import numpy as np
 from aloha_hardware.setpoints import EASING
 from aloha_hardware.teleop.settings import TeleopSettings, Vector
 
+UNREAD = -math.pi  # [rad] what the vendor's driver publishes for every joint that it could not read
 RESUME = "call ~/resume to go on"
 STILL = 0.1  # [s] the shortest ramp
 
@@ -47,6 +49,7 @@ class Teleoperation:
         self._settings = settings
         self.phase, self.reason = Phase.WAITING, ""
         self.stopped = ""
+        self.faults: dict[str, str] = {}
         self._commands: dict[str, Vector] = {}
         self._leaders: dict[str, Vector] = {}
         self._begin: dict[str, Vector] = {}
@@ -68,6 +71,18 @@ class Teleoperation:
             self.pause(reason)
         self.stopped = reason
 
+    def set_fault(self, arm: str, text: str) -> None:
+        """Note what keeps an arm from moving, as its driver says (empty: nothing); its end sets nothing in motion."""
+        if text:
+            self.faults[arm] = text
+        else:
+            self.faults.pop(arm, None)
+
+    @property
+    def fault(self) -> str:
+        """What the drivers say is wrong; empty: nothing."""
+        return "; ".join(f"{arm}: {text}" for arm, text in self.faults.items())
+
     def tick(self, now: float, arms: Mapping[str, Seen]) -> dict[str, Vector]:
         """Advance by one period.
 
@@ -79,6 +94,12 @@ class Teleoperation:
             Follower -> (7,) joints [rad]; empty: command nothing, and the drivers hold.
         """
         if self.phase is Phase.PAUSED:
+            return {}
+        if self.fault:
+            if self.phase is Phase.WAITING:
+                self.reason = self.fault
+            else:  # an arm whose motor was just restarted must not go straight to where its leader is by now
+                self.pause(self.fault)
             return {}
         lost = self._lost(now, arms)
         if lost:
@@ -101,7 +122,10 @@ class Teleoperation:
         self.reason = self.stopped or self._open_grippers(arms) or self._too_far(arms)
         if self.reason:
             return {}
-        self._begin = {follower: self._held(arms[follower].positions) for follower in self._settings.followers}
+        self._begin = {
+            follower: self._settings.within_limits(arms[follower].positions, pair)
+            for pair, follower in enumerate(self._settings.followers)
+        }
         self._commands = dict(self._begin)
         self._remember(arms)
         distance = max(float(np.abs(self._target(f, arms) - self._begin[f]).max()) for f in self._settings.followers)
@@ -126,11 +150,8 @@ class Teleoperation:
         self._leaders = {leader: arms[leader].positions for leader in self._settings.leaders}
 
     def _target(self, follower: str, arms: Mapping[str, Seen]) -> Vector:
-        leader = self._settings.leaders[list(self._settings.followers).index(follower)]
-        return self._settings.follower_target(arms[leader].positions)
-
-    def _held(self, measured: Vector) -> Vector:
-        return np.clip(measured, self._settings.lower, self._settings.upper)
+        pair = list(self._settings.followers).index(follower)
+        return self._settings.follower_target(arms[self._settings.leaders[pair]].positions, pair)
 
     # Reasons not to move --------------------------------------------------------------------------------------------
 
@@ -141,6 +162,8 @@ class Teleoperation:
                 return f"{name}: no joint states yet; start its driver"
             if not np.isfinite(seen.positions).all() or len(seen.positions) != len(self._settings.joint_names):
                 return f"{name}: joint states that are no numbers; check its driver"
+            if np.allclose(seen.positions, UNREAD, rtol=0.0, atol=1e-3):
+                return f"{name}: its driver could not read its motors (every joint at -pi); read its log"
             if not -self._settings.state_timeout <= now - seen.time <= self._settings.state_timeout:
                 return (
                     f"{name}: joint states are {now - seen.time:.2f} s old; check its driver, its cable and the clocks"
@@ -152,8 +175,8 @@ class Teleoperation:
             return ""
         opened = [
             leader
-            for leader in self._settings.leaders
-            if self._settings.opening(arms[leader].positions) > self._settings.closed_below
+            for pair, leader in enumerate(self._settings.leaders)
+            if self._settings.opening(arms[leader].positions, pair) > self._settings.closed_below
         ]
         return f"close the gripper of {_and(opened)} to start" if opened else ""
 

@@ -13,7 +13,6 @@ from aloha_hardware.arm_settings import JOINTS
 from aloha_hardware.errors import SettingsError
 
 Vector = NDArray[np.float64]
-SPAN = ("closed", "open")
 RANGES = {
     "rate": (10.0, 200.0),
     "state_timeout": (0.02, 1.0),
@@ -29,14 +28,16 @@ class TeleopSettings:
     """Everything contract-dependent arrives here, as node parameters of the same names.
 
     Lists of limits hold the seven joints in vendor order, the gripper last; grippers are motor angles [rad]. Leader
-    and follower grippers turn through different angles, and differently in every hardware generation.
+    and follower grippers turn through different angles, and differently in every hardware generation; two arms of a
+    cell may be of different ones.
 
     Args:
         leaders, followers: names of the arms, one leader per follower, in the same order.
         joint_names: of a command, the gripper last.
         lower, upper: limits of a follower's joints [rad].
         velocity: largest speed that is commanded [rad/s].
-        leader_gripper, follower_gripper: motor angles [rad], closed and open.
+        leader_gripper, follower_gripper: motor angles [rad], closed and open: two numbers for all arms, or two per
+            arm in the order of the names.
         rate: of commands [Hz].
         state_timeout: age of joint states beyond which an arm counts as lost [s].
         align_speed: of the first move from a follower to its leader, at its fastest [rad/s].
@@ -80,9 +81,17 @@ class TeleopSettings:
             if low >= high or speed <= 0:
                 self._refuse("lower, upper, velocity", f"{joint}: {low}..{high} rad at {speed} rad/s moves nothing")
         for name in ("leader_gripper", "follower_gripper"):
-            span = getattr(self, name)
-            if len(span) != len(SPAN) or not all(map(math.isfinite, span)) or span[0] >= span[1]:
-                self._refuse(name, f"{list(span)} is no closed and open angle. Give two, the closed one smaller")
+            values, pairs = getattr(self, name), len(self.followers)
+            if len(values) not in (2, 2 * pairs) or not all(map(math.isfinite, values)):
+                self._refuse(name, f"{list(values)}: give a closed and an open angle, or those of all {pairs} arms")
+            for pair in range(pairs):
+                closed, opened = self._span(values, pair)
+                if closed >= opened:
+                    self._refuse(name, f"{closed} .. {opened} is no closed and open angle. The closed one is smaller")
+        for pair, follower in enumerate(self.followers):
+            low, high = (limits[-1] for limits in self.limits(pair))
+            if low >= high:
+                self._refuse("follower_gripper", f"{follower}: all of it lies beyond lower or upper. Correct either")
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
@@ -93,17 +102,33 @@ class TeleopSettings:
         """Time between commands [s]."""
         return 1.0 / self.rate
 
-    def follower_target(self, leader: Vector) -> Vector:
+    def follower_target(self, leader: Vector, pair: int = 0) -> Vector:
         """Turn a leader's (7,) joints into its follower's, within the limits: grippers by their share of the way."""
         target = np.array(leader, dtype=np.float64)
-        target[-1] = self.opening(leader) * (self.follower_gripper[1] - self.follower_gripper[0])
-        target[-1] += self.follower_gripper[0]
-        return np.clip(target, self.lower, self.upper)
+        closed, opened = self._span(self.follower_gripper, pair)
+        target[-1] = closed + self.opening(leader, pair) * (opened - closed)
+        return self.within_limits(target, pair)
 
-    def opening(self, leader: Vector) -> float:
+    def within_limits(self, target: Vector, pair: int) -> Vector:
+        """Cut (7,) joints of a follower to what it may do."""
+        return np.clip(target, *self.limits(pair))
+
+    def limits(self, pair: int) -> tuple[Vector, Vector]:
+        """Return the lower and upper (7,) limits of a follower, its gripper within its own angles."""
+        lower, upper = np.array(self.lower, dtype=np.float64), np.array(self.upper, dtype=np.float64)
+        closed, opened = self._span(self.follower_gripper, pair)
+        lower[-1], upper[-1] = max(lower[-1], closed), min(upper[-1], opened)
+        return lower, upper
+
+    def opening(self, leader: Vector, pair: int = 0) -> float:
         """Return how open a leader's gripper is, 0 closed .. 1 open, beyond both where it was calibrated otherwise."""
-        closed, opened = self.leader_gripper
+        closed, opened = self._span(self.leader_gripper, pair)
         return float((leader[-1] - closed) / (opened - closed))
+
+    @staticmethod
+    def _span(values: Sequence[float], pair: int) -> tuple[float, float]:
+        first = 0 if len(values) == 2 else 2 * pair
+        return values[first], values[first + 1]
 
     def _refuse(self, name: str, problem: str) -> None:
         raise SettingsError(f"teleop: {name}: {problem}.")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+from cosmos_policy.errors import GraphError
 from cosmos_policy.graph.description import Argument, Chosen, NodeSpec
 from cosmos_policy.graph.robot import embodiment, emulated_port, emulator, hardware, is_simulated
 from cosmos_policy_core.embodiment import Embodiment
@@ -18,6 +21,12 @@ ARGUMENTS = (
         "of another terminal (ros2 run aloha_hardware leaders_node --ros-args -p source:=keyboard).",
         choices=("arms", "scripted", "keyboard"),
     ),
+    Argument(
+        "gravity_compensation",
+        "",
+        "SetBool service below each leader's namespace that is told when the leaders are in use, such as the vendor's "
+        "gravity_compensation_enable; empty: springs balance them.",
+    ),
 )
 
 PATIENCE = 1.0  # [s] age of joint states where no arm can be hurt and one machine does everything
@@ -26,35 +35,43 @@ PATIENCE = 1.0  # [s] age of joint states where no arm can be hurt and one machi
 def teleop(chosen: Chosen) -> list[NodeSpec]:
     """Describe the leaders, and the node that has the followers do what they do."""
     contract, simulated = Embodiment.load(embodiment(chosen)), is_simulated(chosen)
-    span = list(gripper_span(contract.arms[0]))
+    span = gripper_span(contract.arms[0])
+    spans = [span for _ in contract.arms]  # leaders that are no arms have one kind of gripper
     leaders: list[NodeSpec] = []
     if chosen["leader"] == "arms":
         cell = hardware(chosen)  # refuses the simulated cell, which has none
-        span = list(cell.arm(leader_name(contract.arms[0])).gripper or span)
+        spans = [cell.arm(leader_name(arm)).gripper or gripper_span(arm) for arm in contract.arms]
         leaders = [node for arm in contract.arms for node in _leader(contract, chosen, arm)]
     elif chosen["leader"] == "scripted":
         leaders = [
-            NodeSpec("aloha_hardware", "leaders_node", "leaders", parameters=_leaders(contract, span, simulated))
+            NodeSpec("aloha_hardware", "leaders_node", "leaders", parameters=_leaders(contract, list(span), simulated))
         ]
     patient = simulated or any(arm.emulated for arm in hardware(chosen).arms.values())
-    parameters = _settings(contract, span) | {"use_sim_time": simulated}
+    parameters = _settings(contract, spans) | {"use_sim_time": simulated}
+    if chosen["gravity_compensation"]:
+        parameters["gravity_compensation"] = chosen["gravity_compensation"]
     if patient:
         parameters["state_timeout"] = PATIENCE
     return [*leaders, NodeSpec("aloha_hardware", "teleop_node", "teleop", parameters=parameters)]
 
 
-def _settings(contract: Embodiment, span: list[float]) -> dict[str, Any]:
-    arm, constants = contract.arms[0], contract.arms[0].gripper.values
-    stroke = constants.joint_open - constants.joint_close
+def _settings(contract: Embodiment, leader_spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """Describe what the followers may do: each with its own gripper, and within what all of them can."""
+    arms = contract.arms
+    if any(arm.command_names != arms[0].command_names for arm in arms):
+        raise GraphError("teleoperation: the followers have different joints. Give every arm of the contract the same.")
+    spans = [(arm.gripper.values.joint_close, arm.gripper.values.joint_open) for arm in arms]
+    closed, opened = zip(*spans, strict=True)
+    speeds = [arm.velocity[-1] * (high - low) for arm, (low, high) in zip(arms, spans, strict=True)]
     return {
-        "leaders": [leader_name(follower) for follower in contract.arms],
-        "followers": [follower.name for follower in contract.arms],
-        "joint_names": list(arm.command_names),
-        "lower": [*arm.lower[:-1], constants.joint_close],
-        "upper": [*arm.upper[:-1], constants.joint_open],
-        "velocity": [*arm.velocity[:-1], arm.velocity[-1] * stroke],
-        "leader_gripper": span,
-        "follower_gripper": [constants.joint_close, constants.joint_open],
+        "leaders": [leader_name(follower) for follower in arms],
+        "followers": [follower.name for follower in arms],
+        "joint_names": list(arms[0].command_names),
+        "lower": [*map(max, zip(*(arm.lower[:-1] for arm in arms), strict=True)), min(closed)],
+        "upper": [*map(min, zip(*(arm.upper[:-1] for arm in arms), strict=True)), max(opened)],
+        "velocity": [*map(min, zip(*(arm.velocity[:-1] for arm in arms), strict=True)), min(speeds)],
+        "leader_gripper": list(chain.from_iterable(leader_spans)),
+        "follower_gripper": list(chain.from_iterable(spans)),
         "rate": contract.command_rate,
     }
 
