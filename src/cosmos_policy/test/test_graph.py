@@ -265,5 +265,19 @@ def test_the_service_that_balances_the_leaders_is_a_launch_argument() -> None:
 
 
 def test_the_simulated_cell_has_no_leader_arms() -> None:
-    with pytest.raises(GraphError, match="robot:=sim has none"):
+    with pytest.raises(GraphError, match=r"leader: robot:=sim has no leader arms. Use leader:=scripted or keyboard."):
         GRAPHS["aloha_teleop"].nodes({"leader": "arms"})
+
+
+@pytest.mark.parametrize("robot", ["sim", "emulated"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+def test_every_graph_starts_with_its_own_defaults(graph: Graph, robot: str) -> None:
+    assert graph.nodes({"robot": robot})
+
+
+@pytest.mark.parametrize("graph", ["aloha_teleop", "aloha_record"])
+def test_leader_arms_lead_where_there_are_some_and_a_rehearsed_motion_in_simulation(graph: str) -> None:
+    simulated = [node.executable for node in GRAPHS[graph].nodes({})]
+    emulated = [node.label for node in GRAPHS[graph].nodes({"robot": "emulated"})]
+    assert "leaders_node" in simulated
+    assert {"leader_left/arm_driver", "leader_right/arm_driver"} < set(emulated)

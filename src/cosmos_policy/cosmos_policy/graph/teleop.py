@@ -16,10 +16,11 @@ from cosmos_policy_core.embodiment.leaders import LOWER, SLEEP_POSE, UPPER, grip
 ARGUMENTS = (
     Argument(
         "leader",
-        "arms",
+        "auto",
         "What leads: arms are the leader arms of the hardware file, scripted is a rehearsed motion, keyboard the keys "
-        "of another terminal (ros2 run aloha_hardware leaders_node --ros-args -p source:=keyboard).",
-        choices=("arms", "scripted", "keyboard"),
+        "of another terminal (ros2 run aloha_hardware leaders_node --ros-args -p source:=keyboard). auto means arms, "
+        "and scripted where the robot is simulated.",
+        choices=("auto", "arms", "scripted", "keyboard"),
     ),
     Argument(
         "gravity_compensation",
@@ -38,11 +39,12 @@ def teleop(chosen: Chosen) -> list[NodeSpec]:
     span = gripper_span(contract.arms[0])
     spans = [span for _ in contract.arms]  # leaders that are no arms have one kind of gripper
     leaders: list[NodeSpec] = []
-    if chosen["leader"] == "arms":
-        cell = hardware(chosen)  # refuses the simulated cell, which has none
+    leader = _leading(chosen)
+    if leader == "arms":
+        cell = hardware(chosen)
         spans = [cell.arm(leader_name(arm)).gripper or gripper_span(arm) for arm in contract.arms]
         leaders = [node for arm in contract.arms for node in _leader(contract, chosen, arm)]
-    elif chosen["leader"] == "scripted":
+    elif leader == "scripted":
         leaders = [
             NodeSpec("aloha_hardware", "leaders_node", "leaders", parameters=_leaders(contract, list(span), simulated))
         ]
@@ -53,6 +55,20 @@ def teleop(chosen: Chosen) -> list[NodeSpec]:
     if patient:
         parameters["state_timeout"] = PATIENCE
     return [*leaders, NodeSpec("aloha_hardware", "teleop_node", "teleop", parameters=parameters)]
+
+
+def _leading(chosen: Chosen) -> str:
+    """Return what leads.
+
+    Raises:
+        GraphError: leader arms were asked for where there are none.
+    """
+    leader = str(chosen["leader"])
+    if not is_simulated(chosen):
+        return "arms" if leader == "auto" else leader
+    if leader == "arms":
+        raise GraphError(f"leader: robot:={chosen['robot']} has no leader arms. Use leader:=scripted or keyboard.")
+    return "scripted" if leader == "auto" else leader
 
 
 def _settings(contract: Embodiment, leader_spans: Sequence[tuple[float, float]]) -> dict[str, Any]:
