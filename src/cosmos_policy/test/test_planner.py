@@ -18,6 +18,7 @@ from cosmos_policy.plan_messages import scored_message
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.run_task import Commander, TaskOutcome
 from cosmos_policy_core.evaluation.report.decision import VERSION, read_decisions
+from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport, ScorerShare
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
@@ -360,6 +361,13 @@ def test_candidates_of_all_plans_have_distinct_and_reproducible_seeds(graph: Fak
         first, again, other = seeds(195), seeds(195), seeds(196)
     assert len(set(first + other)) == 16
     assert first == again
+    assert first == [seed for plan in (0, 1) for seed in candidate_seeds(195, plan, 4, "independent")]
+
+
+def test_the_greatest_seed_of_a_task_has_neighbours_too(graph: FakeGraph, commander: Commander) -> None:
+    with graph.planner(preset="reference"):
+        assert Running(commander, max_chunks=1, seed=2**64 - 1).wait().termination == RunTask.Result.BUDGET_SPENT
+    assert list(graph.policy.proposals[0].seeds) == [2**64 - 1, 0, 1, 2]
 
 
 def test_the_direct_planner_executes_the_policys_own_chunk_unscored(graph: FakeGraph, commander: Commander) -> None:

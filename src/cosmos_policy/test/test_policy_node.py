@@ -233,7 +233,9 @@ def test_shares_of_two_scorers_lead_to_the_choice_of_one(
     asker: Asker, policy: CosmosPolicy, observation: Observation
 ) -> None:
     settings = PlannerSettings(n=4, futures=2, values=3, future_steps=3, value_steps=3, depth=2)
-    chunks = list(asker.propose(observation=observation, n=4, seeds=[5, 6, 7, 8], with_latents=True).chunks)
+    alone = BestOfN(policy, policy, settings=dataclasses.replace(settings, pruning=False))
+    seeds = alone.candidate_seeds(5)
+    chunks = list(asker.propose(observation=observation, n=4, seeds=seeds, with_latents=True).chunks)
     table = ValueTable(chunks, "majority_mean", 2, 3)
     for share in ([0, 2], [1, 3]):
         response = asker.score(
@@ -246,7 +248,6 @@ def test_shares_of_two_scorers_lead_to_the_choice_of_one(
         assert {state.candidate_id for state in response.states} == set(share)
         table.add(share, response)
     decision, certain = table.decide()
-    alone = BestOfN(policy, policy, settings=dataclasses.replace(settings, pruning=False))
     assert certain
     assert decision.index == alone.decide(as_core(observation), 5).chosen
 

@@ -73,11 +73,11 @@ class Counting:
     """A planner whose k-th action says k, and that remembers what it saw."""
 
     def __init__(self, horizon: int) -> None:
-        self.horizon, self.seen, self.seeds = horizon, list[Observation](), list[int]()
+        self.horizon, self.seen, self.seeds = horizon, list[Observation](), list[tuple[int, int]]()
 
-    def decide(self, observation: Observation, seed: int) -> Plan:
+    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
         self.seen.append(observation)
-        self.seeds.append(seed)
+        self.seeds.append((seed, plan))
         actions = np.repeat(np.arange(self.horizon)[:, None] / 100, 7, axis=1)
         return Plan(actions, 0, actions[None], np.empty(0), np.empty((1, 0, 0)), (seed,))
 
@@ -98,7 +98,7 @@ def test_a_libero_trial_settles_first_and_then_runs_whole_chunks() -> None:
     np.testing.assert_allclose([action[0] for action in simulator.received[10:27]], [*np.arange(16) / 100, 0.0])
     assert simulator.state is not None
     np.testing.assert_array_equal(simulator.state, STATES[1])  # initial states are used in turn
-    assert planner.seen[0].instruction == "push the plate" and len(set(planner.seeds)) == 3
+    assert planner.seen[0].instruction == "push the plate" and planner.seeds == [(9, 0), (9, 1), (9, 2)]
     np.testing.assert_array_equal(planner.seen[0].proprio, [0.02, -0.02, 0.1, 0.2, 10.0, 0, 0, 0, 1])
     assert set(planner.seen[0].images) == {"robot0_eye_in_hand_image", "agentview_image"}
 

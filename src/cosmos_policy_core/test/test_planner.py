@@ -14,7 +14,7 @@ from cosmos_policy_core.checkpoints import find
 from cosmos_policy_core.errors import ConfigurationError, ContractError, PlanCancelled
 from cosmos_policy_core.evaluation.serial import decide_serially
 from cosmos_policy_core.model.config import PolicyConfig
-from cosmos_policy_core.model.ensembles import member_seed
+from cosmos_policy_core.model.ensembles import SeedMode, candidate_seeds, member_seed
 from cosmos_policy_core.model.policy import CosmosPolicy, Futures
 from cosmos_policy_core.planning.aggregate import SCHEMES
 from cosmos_policy_core.planning.budget import Budget
@@ -100,6 +100,28 @@ def test_published_seeds_share_noise_between_neighbours_and_default_ones_do_not(
     assert same.members == 9
 
 
+def test_plans_of_a_task_share_noise_as_published_and_never_in_the_default_preset(policy: CosmosPolicy) -> None:
+    published, default = (BestOfN(policy, policy, settings=settings) for settings in (REFERENCE, DEFAULT))
+    assert published.candidate_seeds(195, 0) == published.candidate_seeds(195, 1) == tuple(range(195, 203))
+    drawn = [seed for task in (195, 196) for plan in range(3) for seed in default.candidate_seeds(task, plan)]
+    assert len(set(drawn)) == 2 * 3 * 8
+    plan = BestOfN(policy, policy, 2, 1, 1).decide(observation(policy), 195, 1)
+    assert plan.seeds == default.candidate_seeds(195, 1)[:2]
+
+
+@pytest.mark.parametrize("preset", [REFERENCE, DEFAULT])
+def test_the_direct_chunk_is_the_first_candidate(policy: CosmosPolicy, preset: PlannerSettings) -> None:
+    plan = Direct(policy, seeds=preset.seeds).decide(observation(policy), 195, 3)
+    assert plan.seeds == BestOfN(policy, policy, settings=preset).candidate_seeds(195, 3)[:1]
+
+
+@pytest.mark.parametrize("mode", ["reference", "independent"])
+def test_every_seed_that_a_message_carries_gives_seeds_that_it_can_carry(mode: SeedMode) -> None:
+    for seed in (0, 2**64 - 1, -1):
+        seeds = candidate_seeds(seed, 2, 8, mode)
+        assert len(set(seeds)) == 8 and all(0 <= each < 2**64 for each in seeds)
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_pruning_changes_the_cost_of_a_plan_and_not_its_choice(policy: CosmosPolicy, scheme: str) -> None:
     exhaustive = BestOfN(policy, policy, settings=dataclasses.replace(SMALL, aggregate=scheme))
@@ -141,7 +163,7 @@ def plan_in(policy: CosmosPolicy, calls: int) -> tuple[Plan, int]:
 
 
 def test_the_less_time_the_less_is_known_and_a_chunk_comes_always(policy: CosmosPolicy) -> None:
-    direct = Direct(policy, steps=3).decide(observation(policy), 4)
+    direct = Direct(policy, steps=3, seeds="reference").decide(observation(policy), 4)
     complete, needed = plan_in(policy, 1000)
     known = []
     for calls in range(0, needed + 1, 2):

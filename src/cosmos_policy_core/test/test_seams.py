@@ -26,7 +26,7 @@ SETTINGS = ExecutorSettings.from_contract(CONTRACT)
 class Waving:
     """A planner that turns both waists on from where they are; its first candidate stays."""
 
-    def decide(self, observation: Observation, seed: int) -> Plan:
+    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
         still = np.tile(CONTRACT.start_action, (CONTRACT.chunk_horizon, 1))
         still[:, [0, 7]] = observation.proprio[[0, 7]]
         actions = still.copy()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from uuid import uuid4
 
-import numpy as np
 from rclpy.time import Time
 
 from cosmos_policy.errors import ObservationUnavailable
@@ -23,12 +22,6 @@ PATIENCE = 0.5  # [s] before the client hears what is missing; a frame is due wi
 
 
 MODES = {"hold": PlanReport.HOLD, "overlap": PlanReport.OVERLAP, "deadline": PlanReport.DEADLINE}
-
-
-def proposal_seeds(base: int, plan_index: int, n: int) -> list[int]:
-    """Draw distinct, reproducible 32-bit seeds for the candidates of one plan."""
-    drawn = np.random.SeedSequence((base, plan_index)).generate_state(4 * n + 4, np.uint32)
-    return [int(seed) for seed in dict.fromkeys(drawn.tolist())][:n]
 
 
 class Planning:
@@ -120,12 +113,11 @@ class Planning:
     async def _propose(
         self, observation: Observation, plan_index: int, plan_id: str, plan_time: PlanTime
     ) -> ProposeChunks.Response:
-        n, base = self._settings.proposals, self._session.request.seed
-        published = self._settings.published_seeds
+        n = self._settings.proposals
         request = ProposeChunks.Request(
             observation=observation,
             n=n,
-            seeds=candidate_seeds(base, n) if published else proposal_seeds(base, plan_index, n),
+            seeds=candidate_seeds(self._session.request.seed, plan_index, n, self._settings.seeds),
             steps=self._settings.planning.action_steps or 0,
             with_latents=self._settings.planner == "best_of_n",
             plan_id=plan_id,

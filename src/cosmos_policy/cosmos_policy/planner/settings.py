@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from cosmos_policy.errors import ParameterError
 from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.model.ensembles import SeedMode
 from cosmos_policy_core.planning import presets
 
 Planner = Literal["direct", "best_of_n"]
@@ -99,6 +100,6 @@ class PlannerSettings:
         return self.candidates if self.planner == "best_of_n" else 1
 
     @property
-    def published_seeds(self) -> bool:
-        """Whether candidates get the published seeds: the task's base seed and its neighbours, plan after plan."""
-        return presets.preset(self.preset).seeds == "reference"
+    def seeds(self) -> SeedMode:
+        """Rule of the candidates' seeds, see `candidate_seeds`."""
+        return self.planning.seeds or "independent"

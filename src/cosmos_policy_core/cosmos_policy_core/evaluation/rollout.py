@@ -68,7 +68,7 @@ def run_trial(
             cell.hold(options.thinking)
         seen = cell.observe(images=True)
         observation = Observation(images=seen["images"], proprio=seen["proprio"], instruction=instruction)
-        plan = planner.decide(observation, plan_seed(seed, len(plans)))
+        plan = planner.decide(observation, seed, len(plans))
         plans.append(plan)
         for action in plan.actions[: options.executed_steps]:
             if before_step is not None:
@@ -79,8 +79,3 @@ def run_trial(
                 break
     score = float(info.get("success_score", info["success"]))
     return Trial(seed, bool(info["success"]), int(info["best_stage"]), step, tuple(plans), score)
-
-
-def plan_seed(base: int, index: int) -> int:
-    """Base seed of the candidates of one plan: plans of a trial never share noise."""
-    return base * 1000 + index * 100

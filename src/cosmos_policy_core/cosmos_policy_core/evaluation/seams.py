@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.evaluation.rollout import plan_seed
 from cosmos_policy_core.execution import (
     ActionSpace,
     Activity,
@@ -140,7 +139,7 @@ class TimedRollout:
         seen = self._cell.observe(images=True)
         instruction = self._cell.cell.settings.instruction
         observation = Observation(images=seen["images"], proprio=seen["proprio"], instruction=instruction)
-        plan = self._planner.decide(observation, plan_seed(self._trial.seed, self._trial.plans))
+        plan = self._planner.decide(observation, self._trial.seed, self._trial.plans)
         actions = plan.actions
         limit = max(self._left() - HAND_OVER * self._settings.period, 0.0)
         if self._mode is Mode.DEADLINE and seconds > limit > 0.0:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import BestOfN
@@ -20,7 +19,7 @@ def decide_serially(planner: BestOfN, observation: Observation, seed: int) -> ND
     """
     policy, world, settings = planner.policy, planner.world, planner.settings
     rows = []
-    for each in candidate_seeds(seed, settings.n):
+    for each in planner.candidate_seeds(seed):
         scene = policy.encode(observation)
         proposals = policy.propose(scene, 1, seeds=[each], steps=settings.action_steps)
         policy.decode(proposals.latents, scene)

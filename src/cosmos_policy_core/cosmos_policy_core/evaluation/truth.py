@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cosmos_policy_core.evaluation.rollout import plan_seed
 from cosmos_policy_core.model.answers import Scene
 from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_core.model.observation import Observation
@@ -110,7 +109,7 @@ class TruthCheck:
 
     def _try_all(self, seed: int, plan: int, step: int) -> tuple[list[Fate], list[Sight], NDArray[np.float64]]:
         instant, observation, options = self._cell.snapshot(), self._observe(), self._options
-        seeds = candidate_seeds(plan_seed(seed, plan), options.candidates)
+        seeds = candidate_seeds(seed, plan, options.candidates, self._policy.config.seeds)
         proposals = self._policy.propose(observation, options.candidates, seeds)
         scene = self._world.encode(observation)
         futures = self._world.imagine(scene, proposals, options.futures)
@@ -151,7 +150,7 @@ class TruthCheck:
         while step < self._options.max_steps and not success:
             plan += 1
             self._cell.hold(self._options.thinking)
-            decided = self._direct.decide(self._observe(), plan_seed(seed, plan))
+            decided = self._direct.decide(self._observe(), seed, plan)
             success, taken = self._execute(decided.actions, self._options.max_steps - step)
             step += taken
         return success, step - began

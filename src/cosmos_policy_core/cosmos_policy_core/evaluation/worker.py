@@ -109,8 +109,9 @@ class TrialBench:
         from cosmos_policy_core.planning.presets import preset
 
         campaign = self.campaign
+        base = preset(campaign.preset)
         if campaign.planner == "direct":
-            return Direct(self.policy, campaign.steps)
+            return Direct(self.policy, campaign.steps, base.seeds)
         given: dict[str, Any] = {
             "n": campaign.candidates,
             "futures": campaign.futures,
@@ -120,7 +121,7 @@ class TrialBench:
             "imagine": campaign.imagine,
             "depth": campaign.depth,
         }
-        settings = replace(preset(campaign.preset), **{key: value for key, value in given.items() if value is not None})
+        settings = replace(base, **{key: value for key, value in given.items() if value is not None})
         return BestOfN(self.policy, self.world, settings=settings)
 
     def trial(self, seed: int, record: Path | None) -> Outcome:

@@ -74,7 +74,7 @@ class PolicyConfig(_Strict):
     episode_steps: int | None = Field(None, ge=1)
     """Most control steps that a success in the training data takes; unknown where None."""
     seeds: Literal["reference", "independent"] = "independent"
-    """Ensemble seeds: base + member as published, or independent streams per (candidate, stage, member)."""
+    """Seeds: base + member as published, or independent streams per plan and per (candidate, stage, member)."""
     steps: StepsConfig = StepsConfig()
     schedule: Schedule = Schedule()
     tokenizer: TokenizerConfig = TokenizerConfig()

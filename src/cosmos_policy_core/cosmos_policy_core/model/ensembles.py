@@ -1,4 +1,4 @@
-"""Seeds and step counts of ensemble members."""
+"""Seeds of candidates, seeds and step counts of ensemble members."""
 
 from __future__ import annotations
 
@@ -12,9 +12,23 @@ FUTURE_STAGE = 1
 VALUE_STAGE = 2
 
 
-def candidate_seeds(seed: int, n: int) -> tuple[int, ...]:
-    """Seeds of the candidates of one plan: seed, seed + 1, ... as published."""
-    return tuple(seed + index for index in range(n))
+SEEDS = 2**64
+"""How many seeds there are: messages carry them as uint64."""
+
+
+def candidate_seeds(seed: int, plan: int, n: int, mode: SeedMode) -> tuple[int, ...]:
+    """Seeds of the candidates of one plan of a task; the first few are those of a plan with fewer candidates.
+
+    `reference` repeats the published rule, seed, seed + 1, ... in every plan, going on at 0 after 2^64 - 1.
+    `independent` draws distinct 32-bit seeds from (seed, plan): no two plans share noise.
+
+    Args:
+        seed: of the task, modulo 2^64. plan: number of the plan within the task, from 0.
+    """
+    if mode == "reference":
+        return tuple((seed + index) % SEEDS for index in range(n))
+    drawn = np.random.SeedSequence((seed % SEEDS, plan)).generate_state(4 * n + 4, np.uint32)
+    return tuple(dict.fromkeys(drawn.tolist()))[:n]
 
 
 def member_steps(members: int, steps: int) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosmos_policy_core.errors import ModelError
-from cosmos_policy_core.model.ensembles import candidate_seeds
+from cosmos_policy_core.model.ensembles import SeedMode, candidate_seeds
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.policy import CosmosPolicy, Proposals
 from cosmos_policy_core.planning.budget import Budget
@@ -65,19 +65,25 @@ class Plan:
 class Planner(Protocol):
     """Decide what to do next."""
 
-    def decide(self, observation: Observation, seed: int) -> Plan:
-        """Plan from an observation; the same seed gives the same plan."""
+    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
+        """Plan from an observation; the same seed and number of the plan within its task give the same plan."""
         ...
 
 
 @dataclass(frozen=True)
 class Direct:
-    """Run the policy's own chunk. `steps`: denoising steps, the checkpoint's default when None."""
+    """Run the policy's own chunk: the first candidate of a plan with the same seeds.
+
+    Args:
+        steps: denoising steps; the checkpoint's default when None.
+        seeds: rule of the seeds, see `candidate_seeds`; the checkpoint's habit when None.
+    """
 
     policy: CosmosPolicy
     steps: int | None = None
+    seeds: SeedMode | None = None
 
-    def decide(self, observation: Observation, seed: int, *, budget: Budget | None = None) -> Plan:
+    def decide(self, observation: Observation, seed: int, plan: int = 0, *, budget: Budget | None = None) -> Plan:
         """Sample one chunk; there is nothing less to fall back to, so only cancelling stops it.
 
         Raises:
@@ -86,7 +92,8 @@ class Direct:
         budget, watch = budget or Budget(), _Watch()
         scene = self.policy.encode(observation)
         watch.lap("encode")
-        proposals = propose_candidates(self.policy, scene, [seed], self.steps, budget)
+        seeds = candidate_seeds(seed, plan, 1, self.seeds or self.policy.config.seeds)
+        proposals = propose_candidates(self.policy, scene, seeds, self.steps, budget)
         watch.lap("propose")
         return _direct(proposals, watch)
 
@@ -118,8 +125,12 @@ class BestOfN:
         check_world(policy, world, self.settings)
         self.policy, self.world = policy, world
 
+    def candidate_seeds(self, seed: int, plan: int = 0) -> tuple[int, ...]:
+        """Seeds of the candidates of one plan of a task."""
+        return candidate_seeds(seed, plan, self.settings.n, self.settings.seeds or self.policy.config.seeds)
+
     def decide(
-        self, observation: Observation, seed: int, *, budget: Budget | None = None, images: bool = False
+        self, observation: Observation, seed: int, plan: int = 0, *, budget: Budget | None = None, images: bool = False
     ) -> Plan:
         """Plan once; one encode per model, whatever the number of candidates.
 
@@ -136,7 +147,7 @@ class BestOfN:
         scene = self.policy.encode(observation)
         imagined_scene = scene if self.world is self.policy else self.world.encode(observation)
         watch.lap("encode")
-        seeds = candidate_seeds(seed, settings.n)
+        seeds = self.candidate_seeds(seed, plan)
         proposals = propose_candidates(self.policy, scene, seeds, settings.action_steps, budget)
         watch.lap("propose")
         if len(proposals.seeds) == 1 < settings.n:
@@ -147,12 +158,12 @@ class BestOfN:
         for stage, seconds in valuation.seconds.items():
             watch.laps[stage] = watch.laps.get(stage, 0.0) + seconds
         watch.skip()
-        plan = self._chosen(proposals, valuation, watch)
-        if images and (plan.chosen, 0) in valuation.futures:
-            first = valuation.futures[plan.chosen, 0][None]
-            plan = dataclasses.replace(plan, images=self.world.decode(first, imagined_scene)[0])
+        made = self._chosen(proposals, valuation, watch)
+        if images and (made.chosen, 0) in valuation.futures:
+            first = valuation.futures[made.chosen, 0][None]
+            made = dataclasses.replace(made, images=self.world.decode(first, imagined_scene)[0])
             watch.lap("decode")
-        return plan
+        return made
 
     def _chosen(self, proposals: Proposals, valuation: Valuation, watch: _Watch) -> Plan:
         decision = valuation.decision(self.settings.aggregate)

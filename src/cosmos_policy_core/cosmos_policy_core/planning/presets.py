@@ -40,7 +40,8 @@ class PlannerSettings:
     value_steps: int | None = None
     """Denoising steps of the last value member; the checkpoint's when None."""
     seeds: SeedMode | None = None
-    """Noise of ensemble members: published (base + member) or independent; the checkpoint's habit when None."""
+    """Noise of candidates and ensemble members: as published (base + member) or independent, see
+    `model.ensembles`; the checkpoint's habit when None."""
     retile: bool = False
     """Condition the world model on the chunk that would be executed, not on the raw sampled action frame."""
     imagine: bool | None = None

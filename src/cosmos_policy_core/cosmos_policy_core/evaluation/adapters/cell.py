@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from cosmos_policy_core.embodiment import Embodiment, EndEffector
 from cosmos_policy_core.errors import ContractError, ObservationError
-from cosmos_policy_core.evaluation.rollout import Trial, plan_seed
+from cosmos_policy_core.evaluation.rollout import Trial
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.planning.planner import Plan, Planner
 
@@ -109,7 +109,7 @@ def run_trial(cell: BenchmarkCell, planner: Planner, trial: int, seed: int) -> T
     step = 0
     while step < cell.max_steps and not info["success"]:
         observation = Observation(images=seen["images"], proprio=seen["proprio"], instruction=cell.instruction)
-        plans.append(planner.decide(observation, plan_seed(seed, len(plans))))
+        plans.append(planner.decide(observation, seed, len(plans)))
         # The first actions are executed, not the last, however long the chunk is.
         for action in plans[-1].actions[: cell.contract.executed_steps]:
             seen, _, _, _, info = cell.step(action)
