@@ -66,14 +66,22 @@ def _packages() -> Iterator[Row]:
 def _middleware() -> Row:
     from ament_index_python.packages import get_packages_with_prefixes
 
+    from cosmos_policy.dds import VARIABLES
+
     name = os.environ.get("RMW_IMPLEMENTATION", "")
     if name and name not in get_packages_with_prefixes():
         text = f"RMW_IMPLEMENTATION is {name}, which is not installed"
         return _row("middleware", "error", text, f"Install ros-$ROS_DISTRO-{name.replace('_', '-')}, or unset it")
-    profile = os.environ.get("FASTRTPS_DEFAULT_PROFILES_FILE", "")
-    if profile and not os.path.exists(profile):
-        text = f"FASTRTPS_DEFAULT_PROFILES_FILE is {profile}, which is not there"
-        return _row("middleware", "error", text, "Correct the path, or unset it")
+    profiles = {variable: os.environ[variable] for variable in VARIABLES if os.environ.get(variable)}
+    for variable, file in profiles.items():
+        if not os.path.exists(file):
+            text = f"{variable} is {file}, which is not there"
+            return _row("middleware", "error", text, "Correct the path, or unset it")
+    read, unread = VARIABLES
+    if os.environ.get("ROS_DISTRO") in TESTED and list(profiles) == [unread]:
+        text = f"{unread} is set, which Fast DDS 2 does not read; only the launch files pass it on"
+        return _row("middleware", "warning", text, f"Set {read} to the same file")
+    profile = next(iter(profiles.values()), "")
     return _row("middleware", "ok", f"{name or DEFAULT_RMW}{f', profile {profile}' if profile else ''}")
 
 
@@ -107,6 +115,8 @@ def _talk() -> Iterator[Row]:
     from rclpy.executors import SingleThreadedExecutor
     from std_msgs.msg import String
 
+    from cosmos_policy.dds import VARIABLES
+
     context = Context()
     rclpy.init(context=context)
     try:
@@ -128,7 +138,7 @@ def _talk() -> Iterator[Row]:
     finally:
         context.try_shutdown()
     if not heard:
-        remedy = "Check firewall and loopback interface; unset RMW_IMPLEMENTATION and FASTRTPS_DEFAULT_PROFILES_FILE"
+        remedy = f"Check firewall and loopback interface; unset RMW_IMPLEMENTATION and {' and '.join(VARIABLES)}"
         yield _row("middleware", "error", "a message between two nodes did not arrive", remedy)
     else:
         yield _row("middleware", "ok", "a message between two nodes arrived")
