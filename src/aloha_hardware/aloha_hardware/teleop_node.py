@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from functools import partial
 from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from rclpy.client import Client
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
+from std_srvs.srv import Trigger
 
 from aloha_hardware.emergency_stop import EmergencyStop
 from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
 from aloha_hardware.teleop.following import Phase, Seen, Teleoperation
+from aloha_hardware.teleop.gravity import GravityCompensation
 from aloha_hardware.teleop.parameters import declare_settings
 
 SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -27,6 +28,7 @@ COMMANDS = QoSProfile(depth=1)
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 NANO = 1e-9
 STOPPED = "the emergency stop is raised; release it first"
+FAREWELL = 0.5  # [s] for leaders to answer before the node goes
 
 
 class TeleopNode(ManagedNode):
@@ -41,7 +43,8 @@ class TeleopNode(ManagedNode):
 
     Parameters:
         gravity_compensation: service name below a leader's namespace (SetBool) that is told when leaders are in use,
-            such as the vendor's gravity_compensation_enable; empty: leaders are balanced by springs.
+            such as the vendor's gravity_compensation_enable, again and again until it confirms; empty: leaders are
+            balanced by springs.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -53,11 +56,11 @@ class TeleopNode(ManagedNode):
         self._lock = threading.Lock()
         self._teleoperation = Teleoperation(self.settings)
         self._seen: dict[str, Seen] = {}
-        self._active = self._compensating = False
+        self._active = False
         self._told, self._ticks = "", 0
-        self._gravity: list[Client] = [
-            self.create_client(SetBool, f"/{leader}/{gravity}") for leader in self.settings.leaders if gravity
-        ]
+        self._gravity = GravityCompensation(
+            self, [f"/{leader}/{gravity}" for leader in self.settings.leaders if gravity]
+        )
         self._open_interfaces()
 
     # Lifecycle ------------------------------------------------------------------------------------------------------
@@ -73,7 +76,12 @@ class TeleopNode(ManagedNode):
     def deactivate(self) -> None:
         with self._lock:
             self._active = False
-        self._compensate(False)
+            self._gravity.tell(False)
+        end = time.monotonic() + FAREWELL  # a request of a node that is gone by then may be lost
+        while self._gravity.waiting and time.monotonic() < end:
+            time.sleep(0.01)
+        if self._gravity.waiting:
+            self.get_logger().warning("A leader did not confirm that it is out of use: is it still balanced?")
 
     # Topics and services --------------------------------------------------------------------------------------------
 
@@ -124,13 +132,13 @@ class TeleopNode(ManagedNode):
             commands = self._teleoperation.tick(now.nanoseconds * NANO, self._seen) if self._active else {}
             phase, reason = self._teleoperation.phase, self._teleoperation.reason
             self._ticks += bool(commands)
+            self._gravity.tell(self._active and phase in (Phase.ALIGNING, Phase.FOLLOWING))
         for follower, positions in commands.items():
             message = JointState(name=list(self.settings.joint_names), position=positions.tolist())
             message.header.stamp = now.to_msg()
             self._commands[follower].publish(message)
         if self._active:
             self._tell(phase, reason)
-            self._compensate(phase in (Phase.ALIGNING, Phase.FOLLOWING))
 
     def _tell(self, phase: Phase, reason: str) -> None:
         words = f"{phase.value}: {reason}" if reason else phase.value
@@ -138,15 +146,6 @@ class TeleopNode(ManagedNode):
             self._told = words
             self._state.publish(String(data=words))
             self.get_logger().info(words)
-
-    def _compensate(self, wanted: bool) -> None:
-        if wanted != self._compensating:
-            self._compensating = wanted
-            for client in self._gravity:
-                if client.service_is_ready():
-                    client.call_async(SetBool.Request(data=wanted))
-                else:
-                    self.get_logger().warning(f"{client.srv_name}: nobody serves it; the leaders are not balanced.")
 
     def _report(self) -> None:
         with self._lock:
