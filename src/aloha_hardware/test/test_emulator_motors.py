@@ -7,7 +7,7 @@ import math
 import pytest
 
 from aloha_hardware.emulator import packets
-from aloha_hardware.emulator.chain import Chain
+from aloha_hardware.emulator.chain import CLEAR_MULTI_TURN, Chain
 from aloha_hardware.emulator.packets import Instruction
 from aloha_hardware.motors import FOLLOWER, LEADER, MODELS
 
@@ -211,6 +211,28 @@ def test_a_factory_reset_that_keeps_the_id_moves_the_motor_to_its_first_baud_rat
     assert bench.send(4, packets.PING) == []
     replies = bench.chain.handle(Instruction(4, packets.PING, b""), bench.now, baud=57_600)
     assert [reply.data[4] for reply in replies] == [4]
+
+
+def test_a_clear_counts_the_turns_anew_and_a_moving_motor_refuses_it(bench: Bench) -> None:
+    assert bench.write(1, 11, 4) == bench.write(1, TORQUE, 1) == 0  # extended position: several turns
+    assert bench.write(1, GOAL, 2048 + 3 * 4096, 4) == 0
+    bench.wait(0.5)
+    assert [reply[8] for reply in bench.send(1, packets.CLEAR, CLEAR_MULTI_TURN)] == [packets.RESULT_FAIL]
+    bench.wait(20.0)
+    assert bench.read(1, POSITION, 4) == pytest.approx(2048 + 3 * 4096, abs=2)
+    assert bench.write(1, TORQUE, 0) == 0
+    assert [reply[8] for reply in bench.send(1, packets.CLEAR, CLEAR_MULTI_TURN)] == [0]
+    assert bench.read(1, POSITION, 4) == pytest.approx(2048, abs=2)
+
+
+@pytest.mark.parametrize("parameters", [b"", b"\x01", b"\x01\x44\x58\x4c\x23", b"\x02\x44\x58\x4c\x22"])
+def test_a_clear_without_its_fixed_bytes_is_refused_and_clears_nothing(bench: Bench, parameters: bytes) -> None:
+    bench.write(1, 11, 4)
+    bench.chain.pose({"waist": 7.0})
+    before = bench.read(1, POSITION, 4)
+    assert before > 4095
+    assert [reply[8] for reply in bench.send(1, packets.CLEAR, parameters)] == [packets.BAD_INSTRUCTION]
+    assert bench.read(1, POSITION, 4) == before
 
 
 def test_a_registered_write_waits_for_the_action(bench: Bench) -> None:

@@ -167,7 +167,7 @@ class Chain:
         elif packet.code == packets.FACTORY_RESET:
             motor.factory_reset(parameters[0] if parameters else 0xFF)
         elif packet.code == packets.CLEAR and parameters == CLEAR_MULTI_TURN:
-            error = packets.RESULT_FAIL if get("moving") else 0
+            error = motor.clear_turns()
         else:
             error = packets.BAD_INSTRUCTION
         return self._answer(motor, error, data) if get("status_return_level") >= level else Reply(b"")

@@ -115,9 +115,21 @@ class EmulatedMotor:
         for limit in ("pwm", "current"):
             if f"{limit}_limit" in self.registers.table:
                 self.registers.set(f"goal_{limit}", self.registers.get(f"{limit}_limit"))
-        self._turns = -math.floor((self._encoder() + TICKS_PER_TURN // 2) / TICKS_PER_TURN)
+        self._forget_turns()
         self.registers.set("goal_position", self.present_position())
         self._servo = None
+
+    def clear_turns(self) -> int:
+        """Count turns from this one on, and return the error; refused in motion. The goal stays."""
+        self._measure()
+        if self.registers.get("moving"):
+            return packets.RESULT_FAIL
+        self._forget_turns()
+        self._servo = None
+        return 0
+
+    def _forget_turns(self) -> None:
+        self._turns = -math.floor((self._encoder() + TICKS_PER_TURN // 2) / TICKS_PER_TURN)
 
     def factory_reset(self, option: int) -> None:
         """Forget all settings but the ID (option 1), or the ID and the baud rate (option 2)."""
