@@ -123,7 +123,8 @@ def _commands(loop: ArmLoop, held_before: int) -> DiagnosticStatus:
     stops = list(setpoints.stops.values())
     level, message = OK, setpoints.mode.value
     if setpoints.held > held_before and setpoints.mode is Mode.HOLD:
-        level, message = WARN, "commands stopped coming; the arm holds. Is their sender still well?"
+        level = WARN
+        message = "commands stopped coming; the arm holds. Unless their sender says why, see whether it is well"
     if stops:
         level, message = ERROR, stops[0]
     return _status(loop.arm.settings.arm, "commands", level, message, values)

@@ -105,5 +105,5 @@ def test_commands_that_stop_coming_are_a_warning_once(loop: ArmLoop) -> None:
     assert loop.setpoints.mode is Mode.HOLD
     level, text = said(loop, before)["commands"]
     assert level == arm_diagnostics.WARN
-    assert text.startswith("commands stopped coming; the arm holds")
+    assert text == "commands stopped coming; the arm holds. Unless their sender says why, see whether it is well"
     assert said(loop, arm_diagnostics.Counts.of(loop))["commands"][0] == arm_diagnostics.OK

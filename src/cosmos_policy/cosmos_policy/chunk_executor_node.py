@@ -48,7 +48,8 @@ class ChunkExecutorNode(ManagedNode):
     Every goal is accepted, so that its result can say why it ended; a bad one is aborted at once and nothing moves.
     Commands of all arms leave in the same tick. The node is silent until its first chunk, then sends the last command
     again and again between chunks: that feeds the drivers' watchdogs and keeps a gripper's squeeze. It falls silent on
-    an emergency stop and on deactivation, when the drivers hold by themselves; deactivate it before another node
+    an emergency stop, on deactivation, and after a fault or a silence of an arm until the next chunk: the drivers hold
+    by themselves then, and no old command pulls an arm that comes back. Deactivate it before another node
     (teleoperation) commands the arms.
 
     Goals are coroutines on futures that the tick completes: no thread waits, and none can delay the tick. The one lock

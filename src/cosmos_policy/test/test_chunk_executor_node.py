@@ -202,6 +202,9 @@ def test_a_fault_reported_by_an_arm_holds_both(robot: Rig) -> None:
     assert robot.client.run(robot.client.goal(robot.still())).termination == Result.FAULT
     robot.client.fault_topic.publish(String(data=""))
     wait_until(lambda: not robot.node._core.faults, "the fault to be cleared")
+    count, ticks = robot.commanded(), robot.node._periods.count
+    wait_until(lambda: robot.node._periods.count > ticks + 10, "ticks in which it could have commanded")
+    assert robot.commanded() == count
     assert robot.client.run(robot.client.goal(robot.still(), steps=3)).termination == Result.COMPLETED
 
 
@@ -300,6 +303,7 @@ def test_deactivation_by_service_ends_the_goal_too(robot: Rig) -> None:
     assert asked.result().success and robot.node.state == "inactive"
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_goal_as_shutdown_and_the_process_without_a_traceback(number: signal.Signals) -> None:
     contract = Embodiment.load(PATIENT)
@@ -314,7 +318,7 @@ def test_a_signal_ends_the_goal_as_shutdown_and_the_process_without_a_traceback(
     try:
         with spinning(SingleThreadedExecutor(), [arms, client]):
             robot = Rig(None, arms, client)
-            assert client.actions.wait_for_server(timeout_sec=20.0)
+            assert client.actions.wait_for_server(timeout_sec=45.0)  # a loaded machine starts Python in 20 s
             while (result := client.run(client.goal(robot.still(), steps=1))).termination == Result.NOT_READY:
                 time.sleep(0.05)
             assert result.termination == Result.COMPLETED, result.message
