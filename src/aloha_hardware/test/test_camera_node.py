@@ -218,6 +218,18 @@ def test_an_unplugged_camera_is_an_error_until_it_comes_back(make: Maker, observ
     observer.status(lambda s: s.level != DiagnosticStatus.ERROR and value(s, "reconnects") == 1, "one reconnect")
 
 
+def test_a_camera_whose_publishing_fails_is_an_error_that_asks_for_a_restart(make: Maker, observer: Observer) -> None:
+    node = make()
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    node._publish = broken  # type: ignore[method-assign]
+    assert node.start()
+    status = observer.status(lambda s: s.level == DiagnosticStatus.ERROR, "the failure")
+    assert status.message == "publishing failed: see the log. Restart the node."
+
+
 def test_an_inactive_camera_publishes_nothing_and_can_be_activated_again(make: Maker, observer: Observer) -> None:
     node = make()
     assert node.start()

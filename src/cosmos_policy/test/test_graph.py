@@ -255,6 +255,19 @@ def test_each_pair_of_grippers_has_angles_of_its_own(tmp_path: Path) -> None:
     assert parameters["velocity"][-1] == pytest.approx(newer.velocity[-1] * (1.6214 - 0.6197))
 
 
+def test_followers_with_different_joints_are_refused(tmp_path: Path) -> None:
+    shipped = Embodiment.load("aloha")
+    left, right = shipped.arms
+    contract = tmp_path / "mixed.yaml"
+    base, *others = right.joints
+    joints = (base.model_copy(update={"name": "base"}), *others)
+    renamed = right.model_copy(update={"model": "other", "joints": joints})
+    contract.write_text(shipped.model_copy(update={"arms": (left, renamed)}).to_yaml())
+    given = {"robot": "aloha", "embodiment": str(contract), "leader": "scripted"}
+    with pytest.raises(GraphError, match="the followers have different joints. Give every arm of the"):
+        teleop(GRAPHS["aloha_teleop"].resolve(given))
+
+
 def test_the_service_that_balances_the_leaders_is_a_launch_argument() -> None:
     given = {"leader": "scripted", "gravity_compensation": "gravity_compensation_enable"}
     for graph in ("aloha_teleop", "aloha_record"):
