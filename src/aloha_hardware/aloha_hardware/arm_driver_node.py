@@ -102,7 +102,7 @@ class ArmDriverNode(ManagedNode):
         loop.stop()
         self._publish_fault("the driver is not active")
         with self._lock:
-            loop.setpoints.hold(loop.setpoints.measured)
+            loop.setpoints.come_to_rest()
             pose = loop.setpoints.setpoint.copy()
             limp = "torque" in loop.setpoints.stops
         if self.arm.port.is_open and self.settings.torque and not limp:

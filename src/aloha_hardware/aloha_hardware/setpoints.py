@@ -119,13 +119,17 @@ class Setpoints:
         self.mode, self._move = Mode.HOLD, None
         self._target = self.setpoint.copy()
 
-    def stop(self, name: str, reason: str) -> None:
-        """Raise a stop: hold where the arm is, refuse every command until it is lifted.
+    def come_to_rest(self) -> None:
+        """Hold where the arm is; one that has come to rest by now keeps its setpoint.
 
-        An arm that has come to rest by then keeps its setpoint: aiming anew would be a motion after the stop.
+        Aiming anew would be a motion: a loaded arm hangs below its setpoint, and would sink by as much each time.
         """
+        self.hold(self.measured if self._still < SETTLED else None)
+
+    def stop(self, name: str, reason: str) -> None:
+        """Raise a stop: come to rest, refuse every command until it is lifted."""
         if name not in self.stops:
-            self.hold(self.measured if self._still < SETTLED else None)
+            self.come_to_rest()
         self.stops[name] = reason
 
     def lift(self, name: str) -> None:

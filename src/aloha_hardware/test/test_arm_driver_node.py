@@ -26,6 +26,8 @@ from aloha_hardware.arm_driver_node import LATCHED, SENSOR, ArmDriverNode  # noq
 from aloha_hardware.arm_settings import FINGERS, JOINTS  # noqa: E402
 from aloha_hardware.emulator.line import EmulatedLine  # noqa: E402
 from aloha_hardware.managed_node import spin  # noqa: E402
+from aloha_hardware.setpoints import SETTLED, Mode  # noqa: E402
+from aloha_hardware.units import radians_from_ticks  # noqa: E402
 
 ARM = "/follower_left"
 
@@ -109,6 +111,11 @@ class Cell:
 
     def angle(self, joint: str) -> float:
         return self.line.chain.joints[joint].angle
+
+    def goal(self, joint: str) -> float:
+        """Where the joint's motor is told to be [rad]."""
+        motor = next(motor for motor in self.line.chain.motors if motor.joint is self.line.chain.joints[joint])
+        return radians_from_ticks(motor.registers.get("goal_position"))
 
     def at_rest_and_well(self) -> None:
         """Put everything back: faults, power, poses, stops."""
@@ -352,6 +359,28 @@ def test_a_move_is_refused_while_commands_come_in_and_ends_with_a_stop(cell: Cel
     answer = cell.operator.call("go_to_sleep")
     assert not answer.success
     assert "the emergency stop is raised" in answer.message
+
+
+def test_a_pose_that_is_not_reached_is_refused_with_how_far_the_arm_is_from_it(cell: Cell) -> None:
+    cell.line.chain.joints["shoulder"].low = -1.83 + 0.3
+    answer = cell.operator.call("go_to_sleep")
+    assert not answer.success
+    assert answer.message == "follower_left: 0.30 rad short of its sleep pose. Is something in the way?"
+
+
+def test_deactivation_leaves_a_loaded_arm_at_its_setpoint_and_not_below(cell: Cell) -> None:
+    cell.line.chain.joints["waist"].high = 0.08  # as if a load held it there
+    cell.operator.stream = {"waist": 0.1}
+    wait(lambda: abs(cell.goal("waist") - 0.1) < 1e-3, "the command to be followed")
+    cell.operator.stream = {}
+    loop = cell.driver._loop
+    assert loop is not None
+    setpoints = loop.setpoints
+    wait(lambda: setpoints.mode is Mode.HOLD and setpoints._still > SETTLED, "an arm at rest")
+    assert cell.goal("waist") == pytest.approx(0.1, abs=1e-3)
+    assert cell.driver.trigger_deactivate()
+    assert cell.angle("waist") == pytest.approx(0.08, abs=1e-3)
+    assert cell.goal("waist") == pytest.approx(0.1, abs=1e-3)
 
 
 def test_deactivation_leaves_the_arm_held_in_every_round(cell: Cell) -> None:

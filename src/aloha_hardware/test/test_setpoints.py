@@ -118,6 +118,15 @@ def test_a_stop_of_an_arm_at_rest_is_no_new_goal(arm: Setpoints) -> None:
     assert run(arm, 0.2, 3)[-1] == pytest.approx(0.1)
 
 
+def test_a_loaded_arm_that_comes_to_rest_again_and_again_sinks_no_further(arm: Setpoints) -> None:
+    command(arm, 0.0, waist=0.1)
+    run(arm, 0.0, 20)
+    for rounds in range(1, 6):
+        arm.measured[:] = [arm.setpoint[0] - 0.02, *POSE[1:]]
+        arm.come_to_rest()
+        assert run(arm, 0.2 * rounds, 3)[-1] == pytest.approx(0.1)
+
+
 def test_every_stop_must_be_lifted(arm: Setpoints) -> None:
     arm.stop("bus", "silent")
     arm.stop("partner right", "overload")
