@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,36 +24,55 @@ from cosmos_policy_core.model.wan import WanTokenizer
 
 FOLDER = Path(os.environ.get("COSMOS_POLICY_GOLDEN_DIR") or Path(__file__).parent / "golden")
 
+ROLES = {
+    "libero": ("wrist", "primary"),
+    "robocasa": ("wrist", "primary", "secondary"),
+    "aloha": ("wrist", "wrist2", "primary"),
+}
+"""Roles of a suite's cameras in latent order."""
+
 
 class Case:
     """One file of vectors; arrays by name, `in_*` and `out_*`."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = np.load(path)
-        self.config: dict[str, Any] = json.loads(str(self._file["config_json"]))
+    def __init__(self, arrays: Mapping[str, np.ndarray], config: dict[str, Any]) -> None:
+        self._arrays, self.config = arrays, config
+
+    @classmethod
+    def load(cls, path: Path) -> Case:
+        arrays = np.load(path)
+        return cls(arrays, json.loads(str(arrays["config_json"])))
+
+    def changed(self, arrays: Mapping[str, np.ndarray], **config: Any) -> Case:
+        """Derive a case in memory: these arrays and values of the configuration instead of the file's."""
+        return Case({**self._arrays, **arrays}, {**self.config, **config})
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._file[name]
+        return self._arrays[name]
 
     def __contains__(self, name: str) -> bool:
-        return name in self._file.files
+        return name in self._arrays
 
     def names(self, prefix: str) -> list[str]:
-        return [name for name in self._file.files if name.startswith(prefix)]
+        return [name for name in self._arrays if name.startswith(prefix)]
 
     def tensor(self, name: str) -> torch.Tensor:
-        return torch.from_numpy(self._file[name])
+        return torch.from_numpy(self._arrays[name])
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Roles of its suite's cameras in latent order."""
+        return ROLES[self.config["suite"]]
 
 
 @functools.cache
-def _all_cases() -> tuple[Case, ...]:
-    return tuple(Case(path) for path in sorted(FOLDER.glob("*.npz")))
+def _all_cases() -> dict[str, Case]:
+    return {path.stem: Case.load(path) for path in sorted(FOLDER.glob("*.npz"))}
 
 
 def cases(kind: str) -> pytest.MarkDecorator:
     """Parametrise a test with every case of a kind; skipped by name where the folder has none."""
-    found = [pytest.param(case, id=case.path.stem) for case in _all_cases() if case.config.get("kind") == kind]
+    found = [pytest.param(case, id=name) for name, case in _all_cases().items() if case.config.get("kind") == kind]
     missing = pytest.param(None, id=f"no-{kind}", marks=pytest.mark.skip(reason=f"{FOLDER}: no case of kind {kind!r}"))
     return pytest.mark.parametrize("case", found or [missing])
 
@@ -64,6 +84,12 @@ def manifest(constructor_argument: str) -> dict[str, Any]:
         if "entries" in content and constructor_argument in content.get("constructor_arguments", {}):
             return content
     pytest.skip(f"{FOLDER}: no manifest of a constructor with {constructor_argument!r}")
+
+
+def policy_configs() -> dict[str, dict[str, Any]]:
+    """Return the resolved configurations of the published runs by name; none where the folder has no such file."""
+    path = FOLDER / "policy_configs.json"
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def shapes(state: dict[str, torch.Tensor]) -> dict[str, tuple[int, ...]]:

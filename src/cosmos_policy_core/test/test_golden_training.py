@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import fields
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from golden_cases import Case, cases, close, layout, network
+from golden_cases import ROLES, Case, cases, close, layout, network
 
+from cosmos_policy_core.data.sampling import Kind
 from cosmos_policy_core.model.denoise import Condition, network_input
 from cosmos_policy_core.model.diffusion import loss_weight
-from cosmos_policy_core.training.measures import describe
+from cosmos_policy_core.training.measures import SAMPLE_KINDS, describe
 from cosmos_policy_core.training.objective import (
     POLICY,
     VALUE,
@@ -131,16 +134,51 @@ def test_what_the_network_is_trained_on_matches_the_reference(case: Case) -> Non
         close(loss_weight(sigma)[:, None], case[f"out_{name}_weights_per_sigma"], **LOSS)
 
 
-@cases("train_loss")
-def test_logged_components_match_the_reference(case: Case) -> None:
+def assert_components_are_logged(case: Case) -> None:
     variant = case.config["variants"][0]
     with torch.no_grad():
         loss, _ = loss_of(case, variant, gradients=False)
-    roles = ("wrist", "primary") if layout(case).cameras == 2 else ("wrist", "primary", "secondary")
-    logged = describe(loss, batch_of(case).kind, roles)
+    logged = describe(loss, batch_of(case).kind, case.roles)
     prefix = f"out_{variant['name']}_log_"
     for key in case.names(prefix):
-        assert logged[key.removeprefix(prefix)] == pytest.approx(float(case[key]), rel=2e-5, abs=2e-5), key
+        found = logged.get(key.removeprefix(prefix), math.nan)  # of a kind that the batch has none of
+        assert found == pytest.approx(float(case[key]), rel=2e-5, abs=2e-5, nan_ok=True), key
+
+
+@cases("train_loss")
+def test_logged_components_match_the_reference(case: Case) -> None:
+    assert_components_are_logged(case)
+
+
+def logged_as(case: Case, suite: str) -> Case:
+    """The same batch as another robot's of as many cameras: its third-person camera is another frame."""
+    name = case.config["variants"][0]["name"]
+    frame = layout(case).future_images[ROLES[suite].index("primary")]
+    error = (case[f"out_{name}_x0_injected"] - case[f"out_{name}_x0_pred"])[:, :, frame]
+    kind = batch_of(case).kind.numpy()
+    changed = {}
+    for of_kind in (POLICY, WORLD):
+        chosen, label = error[kind == of_kind], f"out_{name}_log_{SAMPLE_KINDS[of_kind]}_future_image"
+        for unit, magnitude in (("mse", np.square(chosen)), ("l1", np.abs(chosen))):
+            changed[f"{label}_{unit}_loss"] = np.float32(magnitude.mean() if len(chosen) else math.nan)
+    return case.changed(changed, suite=suite)
+
+
+@cases("train_loss")
+def test_images_are_logged_under_the_roles_of_their_suite(case: Case) -> None:
+    for suite, roles in ROLES.items():
+        if len(roles) == len(case.roles):
+            assert_components_are_logged(logged_as(case, suite))
+
+
+@cases("train_loss")
+def test_a_batch_without_some_kind_of_sample_logs_the_others(case: Case) -> None:
+    kinds, prefix = batch_of(case).kind.numpy(), f"out_{case.config['variants'][0]['name']}_log_"
+    for kind in np.unique(kinds):
+        cut = {name: case[name][kinds == kind] for name in case.names("in_")}
+        own = f"{prefix}{SAMPLE_KINDS[Kind(kind)]}_"
+        absent = {name: np.float32(math.nan) for name in case.names(prefix) if not name.startswith(own)}
+        assert_components_are_logged(case.changed(cut | absent))
 
 
 @cases("train_loss")
@@ -152,7 +190,7 @@ def test_a_batch_in_parts_adds_up_to_the_whole(case: Case) -> None:
         whole = divisor(batch.kind, order, config, batch.latents.shape[1])
         parts = torch.zeros(())
         with torch.no_grad():
-            for rows in (slice(0, 1), slice(1, None)):
+            for rows in torch.arange(len(batch.kind)).split(max(len(batch.kind) - 1, 1)):
                 part = Batch(**{field.name: getattr(batch, field.name)[rows] for field in fields(batch)})
                 parts += compute_loss(net, part, sigma[rows], noise[rows], order, config, whole=whole).total
             together = compute_loss(net, batch, sigma, noise, order, config).total
