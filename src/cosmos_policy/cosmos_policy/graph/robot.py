@@ -93,8 +93,9 @@ def stop(chosen: Chosen) -> list[NodeSpec]:
 
 
 def arms(contract: Embodiment, cell: Hardware, priority: int = 0) -> list[NodeSpec]:
-    """Describe a driver per arm, and the motors of emulated ones."""
-    return [node for arm in contract.arms for node in _arm(contract, cell, arm, priority)]
+    """Describe a driver per arm that nobody else drives, and the motors of emulated ones."""
+    ours = [arm for arm in contract.arms if not cell.arm(arm.name).external]
+    return [node for arm in ours for node in _arm(contract, cell, arm, priority)]
 
 
 def cameras(contract: Embodiment, cell: Hardware) -> list[NodeSpec]:

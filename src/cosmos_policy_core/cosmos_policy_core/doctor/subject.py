@@ -3,7 +3,7 @@
 embodiment: name of the contract; empty where it cannot be read
 hardware: name of the hardware file; empty: no robot is examined
 motors: whether motors may be asked
-arms: list of {name, settings (parameters of the driver), emulated, command_rate [Hz]}
+arms: list of {name, settings (parameters of the driver), emulated}; those that others drive are left out
 cameras: list of {name, settings (parameters of the camera's node)}; those that others publish are left out
 """
 
@@ -59,6 +59,10 @@ def _add_hardware(examination: Examination, contract: Embodiment, name: str) -> 
             Finding("hardware file", "note", f"{cell.source}: camera {unknown} is not in the contract and is not used")
         )
     for arm in contract.arms:
+        if cell.arm(arm.name).external:
+            text = f"another node drives it: {arm.state_topic}, {arm.command_topic}"
+            examination.findings.append(Finding(f"arm {arm.name}", "note", text))
+            continue
         settings = cell.arm_settings(contract, arm)
         examination.subject["arms"].append(
             {"name": arm.name, "settings": settings, "emulated": cell.arm(arm.name).emulated}

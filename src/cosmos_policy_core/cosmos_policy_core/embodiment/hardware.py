@@ -31,6 +31,7 @@ class ArmHardware(Contract):
     adapter_serial: str = Field(default="", description="serial number of the USB adapter; empty: not checked")
     models: tuple[str, ...] = Field(default=(), description="ID=MODEL where the kit carries another motor")
     emulated: bool = Field(default=False, description="start an emulator of the motors at the port")
+    external: bool = Field(default=False, description="another node drives the arm, on the contract's topics")
     gripper_horn_radius: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
     gripper_arm_length: float | None = Field(default=None, gt=0, description="of the gripper's linkage [m]")
     gripper: tuple[float, float] | None = Field(
