@@ -34,7 +34,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
     "robot and machine": {
         "doctor": ("doctor", "check machine, ROS 2, ports, motors and cameras, and say what to fix"),
         "view": ("view", "show a running graph in the browser of this machine"),
-        "bench": ("bench", "measure the speed of model, planner, seams, control or recorder"),
+        "bench": ("bench", "measure model, planner, seams, control or recorder, or try all faults"),
         "completion": ("completion", "print what bash, zsh or fish needs to complete all this"),
     },
 }
