@@ -27,4 +27,4 @@ def _allowed(argument: Argument) -> str:
         return ", ".join(map(code, argument.choices))
     if isinstance(argument.default, bool):
         return "`true`, `false`"
-    return "" if argument.minimum is None else f"at least {argument.minimum:g}"
+    return argument.range

@@ -163,7 +163,9 @@ def _show_arguments(graph: Graph) -> None:
     print(f"{USAGE}\ngraphs: {', '.join(GRAPHS)}\n\n{graph.name}: {graph.description}\n")
     for argument in graph.arguments:
         choices = f" One of: {', '.join(argument.choices)}." if argument.choices else ""
-        print(f"  {argument.name}:={typed(argument.default)}\n      {argument.description}{choices}")
+        allowed = f" Allowed: {argument.range}." if argument.range else choices
+        print(f"  {argument.name}:={typed(argument.default)}\n      {argument.description}{allowed}")
+    sys.stdout.flush()  # whoever reads no more is noticed here and not at the interpreter's end
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -179,6 +181,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except CosmosPolicyError as error:
         print(f"cosmos-policy-launch: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # a reader such as `head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 0
 

@@ -117,6 +117,8 @@ def test_rviz_is_opened_on_request_with_the_frames_of_cell_and_arms() -> None:
         ({"candidates": "many"}, "candidates: 'many' is not a whole number."),
         ({"candidates": "0"}, "candidates: 0 is too small. Give at least 1."),
         ({"real_time_factor": "nan"}, "real_time_factor: nan is too small. Give at least 0."),
+        ({"live_port": "99999"}, "live_port: 99999 is too large. Give 1 to 65535."),
+        ({"realtime_priority": "100"}, "realtime_priority: 100 is too large. Give 0 to 99."),
         ({"rviz": "maybe"}, "rviz: 'maybe' is unknown. Use one of: true, false."),
     ],
 )

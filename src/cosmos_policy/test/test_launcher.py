@@ -127,6 +127,23 @@ def test_show_args_lists_every_argument_with_its_default(graph: str, capsys: pyt
     assert "One of: sim, aloha, emulated." in shown
 
 
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_show_args_says_what_a_number_may_be(graph: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert launcher.main([graph, "--show-args"]) == 0
+    shown = capsys.readouterr().out
+    assert "Port the live view listens on. Allowed: 1 to 65535." in shown
+    assert "Seed of the simulated scene. Allowed: at least 0." in shown
+
+
+def test_a_reader_who_has_seen_enough_of_the_arguments_gets_no_traceback() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "cosmos_policy.launcher", "--show-args"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 def test_show_args_without_a_graph_is_about_the_bring_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert launcher.main(["--show-args"]) == 0
     assert "planner:=best_of_n" in capsys.readouterr().out

@@ -19,6 +19,14 @@ class Argument:
     description: str
     choices: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+
+    @property
+    def range(self) -> str:
+        """What a number may be, in words; empty where it may be any."""
+        if self.minimum is None:
+            return "" if self.maximum is None else f"at most {self.maximum:g}"
+        return f"at least {self.minimum:g}" if self.maximum is None else f"{self.minimum:g} to {self.maximum:g}"
 
 
 @dataclass(frozen=True)
@@ -128,5 +136,7 @@ def _number(argument: Argument, text: str) -> int | float:
         what = "a whole number" if kind is int else "a number"
         raise GraphError(f"{argument.name}: '{text}' is not {what}.") from None
     if argument.minimum is not None and not number >= argument.minimum:
-        raise GraphError(f"{argument.name}: {text} is too small. Give at least {argument.minimum:g}.")
+        raise GraphError(f"{argument.name}: {text} is too small. Give {argument.range}.")
+    if argument.maximum is not None and not number <= argument.maximum:
+        raise GraphError(f"{argument.name}: {text} is too large. Give {argument.range}.")
     return number

@@ -17,7 +17,7 @@ RECORD = (
 TASKS = (Argument("record", "", "Folder for a bag of every /run_task; empty: none is recorded."),)
 REPLAY = (
     Argument("episode", "", "The bag or episode file to play back on the robot."),
-    Argument("speed", 1.0, "1 is as recorded, 0.5 takes twice as long.", minimum=0.05),
+    Argument("speed", 1.0, "1 is as recorded, 0.5 takes twice as long.", minimum=0.05, maximum=1.0),
 )
 
 

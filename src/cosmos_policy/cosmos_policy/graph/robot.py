@@ -47,6 +47,7 @@ ARGUMENTS = (
         0,
         "SCHED_FIFO priority of the threads that command and drive the arms; 0: none.",
         minimum=0,
+        maximum=99,
     ),
     Argument("seed", 0, "Seed of the simulated scene.", minimum=0),
     Argument("real_time_factor", 1.0, "Speed of simulated time; 0: as fast as it goes.", minimum=0.0),

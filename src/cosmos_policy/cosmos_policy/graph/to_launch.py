@@ -35,7 +35,7 @@ def declaration(argument: Argument) -> DeclareLaunchArgument:
     return DeclareLaunchArgument(
         argument.name,
         default_value=typed(argument.default),
-        description=argument.description,
+        description=f"{argument.description} Allowed: {argument.range}." if argument.range else argument.description,
         choices=list(argument.choices) or None,
     )
 

@@ -16,7 +16,7 @@ ARGUMENTS = (
     Argument("monitor", False, "Also publish plans, imagined futures and state under /monitor, for Foxglove or Rerun."),
     Argument("live", False, "Also serve the live view, a page for the browser of this machine."),
     Argument("live_host", "127.0.0.1", "Address the live view listens on; any other needs a live_token."),
-    Argument("live_port", 8080, "Port the live view listens on.", minimum=1),
+    Argument("live_port", 8080, "Port the live view listens on.", minimum=1, maximum=65535),
     Argument("live_token", "", "Secret in the live view's address; empty: none is asked for on this machine."),
 )
 
