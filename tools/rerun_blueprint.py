@@ -14,6 +14,12 @@ import rerun.blueprint as rrb
 APPLICATION = "cosmos_policy"  # a blueprint is used for recordings of the same application
 CAMERAS = ("cam_high", "cam_left_wrist", "cam_right_wrist")
 ARMS = ("follower_left", "follower_right")
+TABLES = {
+    "plan_report": "plans",
+    "task_success": "success",
+    "emergency_stop/state": "emergency stop",
+    "episode_events": "episode",
+}
 
 
 def blueprint() -> rrb.Blueprint:
@@ -31,7 +37,7 @@ def blueprint() -> rrb.Blueprint:
         rrb.DataframeView(
             origin=f"/{topic}", name=name, query=rrb.archetypes.DataframeQuery(timeline="message_log_time")
         )
-        for topic, name in (("plan_report", "plans"), ("task_success", "success"), ("episode_events", "episode"))
+        for topic, name in TABLES.items()
     ]
     rows = rrb.Vertical(
         rrb.Horizontal(*images), rrb.Horizontal(*joints), rrb.Horizontal(*tables), row_shares=[3, 3, 1.2]

@@ -5,6 +5,7 @@ Neither viewer is a dependency: Foxglove is an application of its own, rerun-sdk
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Iterator
@@ -17,11 +18,13 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
+from cosmos_policy import emergency_stop
 from cosmos_policy.monitor import topics
 from cosmos_policy.recorder.topics import recorded_topics
 from cosmos_policy_core.embodiment import Embodiment
 
 CONFIG = Path(__file__).parents[1] / "config"
+SOURCE = Path(__file__).parents[3] / "tools" / "rerun_blueprint.py"
 LIVE = {
     topics.PLAN: MarkerArray,
     topics.CANDIDATES: MarkerArray,
@@ -77,7 +80,24 @@ def test_every_topic_and_field_of_the_foxglove_layout_exists(layout: dict[str, A
 def test_what_an_operator_decides_with_is_in_the_foxglove_layout(layout: dict[str, Any]) -> None:
     named = set(texts(layout["configById"]))
     cameras = {camera.topic for camera in Embodiment.load("aloha").cameras}
-    assert cameras | set(LIVE) | {"/plan_report", "/emergency_stop.data"} <= named
+    assert cameras | set(LIVE) | {"/plan_report", f"{emergency_stop.STATE}.data"} <= named
+
+
+def constants(file: Path) -> dict[str, Any]:
+    """The plain values a program names, without running it."""
+    found = {}
+    for node in ast.parse(file.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = ast.literal_eval(node.value)
+    return found
+
+
+def test_every_topic_of_the_rerun_blueprint_is_recorded() -> None:
+    blueprint = constants(SOURCE)
+    shown = {f"/{topic}" for topic in blueprint["TABLES"]} | {f"/{name}/image_raw" for name in blueprint["CAMERAS"]}
+    shown |= {f"/{arm}/{kind}" for arm in blueprint["ARMS"] for kind in ("joint_states", "joint_commands")}
+    assert shown <= {topic.name for topic in recorded_topics(Embodiment.load("aloha"))}
+    assert emergency_stop.STATE in shown
 
 
 def test_the_rerun_blueprint_is_one() -> None:

@@ -68,6 +68,7 @@ def recorded_topics(contract: Embodiment, images: Images = "raw") -> list[Record
         Recorded(REPORTS_TOPIC, PlanReport, 10, reliable=True),
         Recorded(SUCCESS_TOPIC, Bool, 1, reliable=True, latched=True),
         Recorded(emergency_stop.TOPIC, Bool, 1, reliable=True, latched=True),
+        Recorded(emergency_stop.STATE, Bool, 1, reliable=True, latched=True),
         Recorded(EVENTS_TOPIC, EpisodeEvent, 10, reliable=True, latched=True),
     ]
 
