@@ -12,6 +12,7 @@ from rclpy.parameter import Parameter
 
 from reference import PAGES, parameters, text
 
+SOURCES = Path(__file__).parents[1] / "src"
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 NUMBERS = (
     ParameterType.PARAMETER_INTEGER,
@@ -35,6 +36,15 @@ def _declared() -> Iterator[None]:
 def test_a_page_is_as_the_code_is(name: str) -> None:
     said = (REFERENCE / name).read_text(encoding="utf-8")
     assert said == text(name), f"docs/reference/{name} is not what the code says. Run: make reference"
+
+
+def test_every_node_that_can_be_started_is_in_the_reference() -> None:
+    scripts = {
+        (setup.parent.name, script)
+        for setup in SOURCES.glob("*/setup.py")
+        for script in re.findall(r'"(\w+_node) = ', setup.read_text(encoding="utf-8"))
+    }
+    assert set(parameters.nodes()) == scripts
 
 
 def test_every_parameter_explains_itself() -> None:
