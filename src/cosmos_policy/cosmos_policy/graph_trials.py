@@ -16,13 +16,12 @@ from cosmos_policy.qos import REPORTS
 from cosmos_policy.run_task import Commander
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
-from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
+from cosmos_policy_core.evaluation.campaign import DOMAIN, UNWATCHED, Campaign, Outcome
 from cosmos_policy_msgs.msg import PlanReport
 
 BRING_UP = 120.0  # [s] wall time; a checkpoint takes longest
 TRIAL = 300.0  # [s] wall time
 READY_SEED = 4999  # a scene nobody evaluates, for the first plan: it waits for everything
-UNWATCHED = -1  # stage: the graph only says whether the task succeeded
 
 
 def run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
@@ -54,7 +53,7 @@ def run(campaign: Campaign, seeds: Sequence[int]) -> Iterator[Outcome]:
                 yield Outcome(
                     seed=seed,
                     success=outcome.succeeded,
-                    best_stage=UNWATCHED,
+                    best_stage=UNWATCHED,  # the graph only says whether the task succeeded
                     steps=outcome.chunks_executed * contract.executed_steps,
                     plans=len(reports),
                     plan_seconds=round(planning, 4),
@@ -70,8 +69,10 @@ def graph_arguments(campaign: Campaign) -> Mapping[str, str]:
         ConfigurationError: a setting that the graph has no argument for.
     """
     unsupported = [name for name in ("imagine", "steps") if getattr(campaign, name) is not None]
+    unsupported += [name for name in DOMAIN if name in campaign.domain]
     if unsupported:
-        raise ConfigurationError(f"eval --ros: --{unsupported[0]} is not an argument of the graph. Leave it out.")
+        option = unsupported[0].replace("_", "-")
+        raise ConfigurationError(f"eval --ros: --{option} is not an argument of the graph. Leave it or --ros out.")
     given: dict[str, Any] = {
         "robot": "sim",
         "embodiment": campaign.embodiment,

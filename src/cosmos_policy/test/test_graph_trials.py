@@ -40,7 +40,13 @@ def test_settings_that_were_not_given_stay_with_the_graph() -> None:
 
 
 @pytest.mark.parametrize(
-    ("campaign", "name"), [(Campaign("mine", imagine=False), "imagine"), (Campaign("mine", steps=3), "steps")]
+    ("campaign", "name"),
+    [
+        (Campaign("mine", imagine=False), "imagine"),
+        (Campaign("mine", steps=3), "steps"),
+        (Campaign("mine", light_shift=0.5), "light-shift"),
+        (Campaign("mine", object_x_range=(0.0, 0.1)), "object-x-range"),
+    ],
 )
 def test_settings_the_graph_has_no_argument_for_are_refused_by_name(campaign: Campaign, name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"--{name} is not an argument of the graph"):

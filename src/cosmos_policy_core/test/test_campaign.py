@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cosmos_policy_core.checkpoints import find
 from cosmos_policy_core.cli import main as cosmos_policy
 from cosmos_policy_core.data.episode import check
 from cosmos_policy_core.data.hdf5 import read_episode
 from cosmos_policy_core.data.mp4 import Mp4Frames
+from cosmos_policy_core.data.seeds import KEY, RECORD_FILE
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CheckpointError, EpisodeError, SimulatorError
-from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
+from cosmos_policy_core.evaluation.campaign import DOMAIN, UNWATCHED, Campaign, Log, Outcome, summarise
 from cosmos_policy_core.evaluation.intervals import wilson
 from cosmos_policy_core.evaluation.recording import recorded
-from cosmos_policy_core.evaluation.report.evaluation_report import write_report
-from cosmos_policy_core.evaluation.worker import evaluate
+from cosmos_policy_core.evaluation.report.evaluation_report import _caption, write_report
+from cosmos_policy_core.evaluation.worker import TrialBench, evaluate
 from cosmos_policy_core.model.checkpoint import identify
 from cosmos_policy_core.model.policy import CosmosPolicy
 
@@ -51,6 +55,13 @@ def test_a_summary_counts_failures_by_the_stage_they_reached() -> None:
     assert summary["failed_seeds"] == [5001, 5002]
 
 
+def test_what_nobody_watched_is_not_counted() -> None:
+    outcomes = [Outcome(5000, True, UNWATCHED, 100, 2, 0.2), Outcome(5001, False, UNWATCHED, 200, 4, 0.4, ended="late")]
+    summary = summarise(Campaign("c", ros=True), outcomes, 1.0)
+    assert (summary["published_criterion"], summary["failed_at_stage"]) == (None, None)
+    assert summary["failures"] == {"late": 1}
+
+
 def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) -> None:
     path = tmp_path / "trials.jsonl"
     outcome = Outcome(5000, True, 4, 100, 2, 0.2)
@@ -60,6 +71,20 @@ def test_a_log_gives_back_the_trials_of_its_own_campaign_only(tmp_path: Path) ->
     assert Log(path, Campaign("a")).read() == {5000: outcome}
     assert Log(path, Campaign("b")).read() == {}
     assert Log(path, Campaign("a", ros=True)).read() == {}
+
+
+def test_a_log_tells_scenes_of_another_domain_apart_and_older_lines_are_of_the_tasks_own(tmp_path: Path) -> None:
+    path, plain = tmp_path / "trials.jsonl", Campaign("a")
+    shifted = replace(plain, object_x_range=(0.0, 0.1), light_shift=0.5)
+    first, second = Outcome(5000, True, 4, 100, 2, 0.2), Outcome(5000, False, 1, 200, 4, 0.2)
+    Log(path, plain).append(first)
+    row = json.loads(path.read_text())
+    row["campaign"] = {name: value for name, value in row["campaign"].items() if name not in DOMAIN}
+    path.write_text(json.dumps(row) + "\n")
+    Log(path, shifted).append(second)
+    assert Log(path, plain).read() == {5000: first}
+    assert Log(path, shifted).read() == {5000: second}
+    assert Log(path, replace(shifted, light_shift=0.4)).read() == {}
 
 
 def test_a_log_does_not_give_back_trials_of_other_weights_under_the_same_path(tmp_path: Path) -> None:
@@ -130,6 +155,7 @@ def test_rollouts_of_other_weights_planners_and_tasks_are_not_replaced(short: Ca
         replace(own, planner="best_of_n"),
         replace(own, planning_identity="planning@00000000"),
         replace(own, task="hurried_transfer"),
+        replace(own, colour_shift=0.5),
     )
     for other in others:
         with pytest.raises(EpisodeError, match=r"another evaluation.*--record another folder"):
@@ -151,6 +177,19 @@ def test_a_logged_trial_whose_episode_is_missing_is_run_again(
     assert missing.exists() and kept.stat().st_mtime_ns == made
     assert cosmos_policy([*words, "--planner", "best_of_n"]) == 2
     assert "rollout of another evaluation" in capsys.readouterr().err
+
+
+def test_an_evaluation_on_seeds_that_were_trained_on_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine"
+    shutil.copytree(find("nano_transfer_cube"), mine)
+    (mine / RECORD_FILE).write_text(json.dumps({KEY: "0..499, 5001..5002"}))
+    words = ["--seed", "5002", "--episodes", "2", "--max-steps", "2", "--steps", "1", "--workers", "1", "--json"]
+    assert cosmos_policy(["eval", "--checkpoint", str(mine), *words]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out.splitlines()[-1])["trained_on_seeds"] == 1
+    assert "1 of 2 seeds were trained on (5002)" in printed.err
 
 
 def test_the_processes_of_an_evaluation_end_with_a_command_that_is_killed(tmp_path: Path) -> None:
@@ -193,6 +232,26 @@ def test_a_report_shows_and_films_failures(short: Campaign, tmp_path: Path) -> N
     assert len(Mp4Frames(tmp_path / "failures" / "direct_seed_5001.mp4")) == 31
 
 
+def test_a_failure_of_the_graph_that_succeeds_when_it_is_filmed_is_not_shown_as_a_failure() -> None:
+    failed = Outcome(5001, False, UNWATCHED, 200, 4, 0.4, ended="out of budget")
+    assert _caption(failed, Outcome(5001, True, 4, 100, 2, 0.2)) == "seed 5001, without ROS: success"
+    assert _caption(failed, Outcome(5001, False, 1, 200, 4, 0.2, ended="lifted")).endswith("without ROS: lifted")
+    watched = replace(failed, best_stage=1, ended="lifted")
+    assert _caption(watched, watched) == "seed 5001: lifted"
+
+
+def test_a_shift_reaches_the_cell(short: Campaign) -> None:
+    shifted = replace(short, object_x_range=(0.02, 0.03), light_shift=0.4)
+    with closing(TrialBench(shifted)) as bench:
+        settings = bench.environment.unwrapped.cell.settings
+        assert (tuple(settings.object_x_range), settings.light_shift, settings.colour_shift) == ((0.02, 0.03), 0.4, 0.0)
+
+
+def test_a_domain_that_cannot_be_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cosmos_policy(["eval", "--object-x-range", "0.2", "0.1", "--episodes", "1"]) == 2
+    assert "object_x_range: needs a lower and an upper bound" in capsys.readouterr().err
+
+
 def test_a_task_the_cell_does_not_know_is_refused_with_the_known_ones() -> None:
     with pytest.raises(SimulatorError, match="FoldShirt"):
         list(evaluate(Campaign("nano_transfer_cube", task="fold_shirt"), [5000], workers=1))
@@ -203,7 +262,15 @@ def test_a_task_the_cell_does_not_know_is_refused_with_the_known_ones() -> None:
     [
         (["--against", "direct"], "Name the other planner"),
         (["--record", "somewhere", "--against", "best_of_n"], "Leave --against and --ros out"),
-        (["--episodes", "0"], "at least 1"),
+        (["--record", "somewhere", "--seed", "6990", "--episodes", "20"], "Use --seed 20000"),
+        (["--episodes", "0"], "--episodes is 0. Use at least 1"),
+        (["--max-steps", "0"], "--max-steps is 0. Use at least 1"),
+        (["--thinking", "-0.1"], "--thinking is -0.1. Use at least 0"),
+        (["--steps", "0"], "--steps is 0"),
+        (["--candidates", "0"], "--candidates is 0"),
+        (["--futures", "0"], "--futures is 0"),
+        (["--values", "-1"], "--values is -1"),
+        (["--camera-shift", "-1"], "--camera-shift is -1.0"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(

@@ -14,8 +14,9 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cosmos_policy_core.data.seeds import check_recorded, compact, evaluation_sentence, learned_seeds
 from cosmos_policy_core.errors import ConfigurationError
-from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
+from cosmos_policy_core.evaluation.campaign import DOMAIN, Campaign, Log, Outcome, Range, summarise
 from cosmos_policy_core.evaluation.paired import Paired
 
 PlannerName = Literal["direct", "best_of_n"]
@@ -28,7 +29,7 @@ class Options:
     Examples:
         cosmos-policy eval --checkpoint nano_transfer_cube --planner best_of_n --episodes 50 --seed 5000
         cosmos-policy eval --task candies_in_bowl --planner best_of_n --against direct --report evaluation
-        cosmos-policy eval --episodes 300 --record rollouts     (what the planning model learns from)
+        cosmos-policy eval --episodes 300 --seed 20000 --record rollouts     (what the planning model learns from)
     """
 
     checkpoint: str = "nano_transfer_cube"
@@ -44,7 +45,8 @@ class Options:
     episodes: int = 50
     """Number of trials."""
     seed: int = 5000
-    """Seed of the first trial; the others follow. Demonstrations never use 5000..9999."""
+    """Seed of the first trial; the others follow. Demonstrations never use 5000..9999, rollouts to learn from
+    start at 20000."""
     preset: Literal["default", "reference"] = "default"
     """Settings of the planner; the options below replace its own (best_of_n)."""
     candidates: int | None = None
@@ -65,6 +67,18 @@ class Options:
     """Budget of a trial [control steps]; the task's own time limit when left out."""
     thinking: float = 0.4
     """Time the arms rest in the cell while a plan is made [s]."""
+    object_x_range: Range | None = None
+    """Where objects start, lower and upper bound [m]; the task's own when left out."""
+    object_y_range: Range | None = None
+    """The same in y [m]."""
+    object_yaw_range: Range | None = None
+    """Heading of the objects at the start [rad]; the task's own when left out."""
+    colour_shift: float = 0.0
+    """Share by which the colours of objects and table are mixed with random ones, 0 to 1."""
+    light_shift: float = 0.0
+    """How far brightness and direction of the lights stray, 0 to 1."""
+    camera_shift: float = 0.0
+    """How far every camera is displaced [m]; it is also turned, by a degree per centimetre."""
     embodiment: str = "aloha_sim"
     """Contract: a name or a YAML file."""
     workers: int = 0
@@ -88,11 +102,14 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     _check(options)
     console = Console(stderr=True)
     campaign = _campaign(options)
+    trained = _trained_on(campaign, options, console)
+    if options.record is not None and (sentence := evaluation_sentence(_seeds(options))):
+        console.print(sentence, style="yellow", soft_wrap=True)
     if options.log is not None or options.record is not None:
         campaign = _identified(campaign)
     started = time.monotonic()
     outcomes = _run(campaign, options, console)
-    summary = summarise(campaign, outcomes, time.monotonic() - started)
+    summary = summarise(campaign, outcomes, time.monotonic() - started) | {"trained_on_seeds": trained}
     _tell(summary, console)
     evaluations = {campaign.planner: (campaign, outcomes)}
     if options.against is not None:
@@ -119,15 +136,53 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     return 0
 
 
+_AT_LEAST_ONE = ("episodes", "candidates", "futures", "values", "depth", "steps", "max_steps")
+_NOT_NEGATIVE = ("workers", "seed", "films", "thinking", "colour_shift", "light_shift", "camera_shift")
+
+
 def _check(options: Options) -> None:
-    if options.episodes < 1 or options.workers < 0 or options.seed < 0 or options.films < 0:
-        raise ConfigurationError("--episodes must be at least 1, --workers, --seed and --films not negative.")
+    check_least(options, _AT_LEAST_ONE, 1)
+    check_least(options, _NOT_NEGATIVE, 0)
     if options.against == options.planner:
         raise ConfigurationError(f"--against {options.against}: is what --planner says. Name the other planner.")
     if options.record is not None and (options.against is not None or options.ros):
         raise ConfigurationError(
             "--record keeps the trials of one planner, run in this process. Leave --against and --ros out."
         )
+    if options.record is not None:
+        check_recorded(_seeds(options))
+
+
+def check_least(options: Any, names: Sequence[str], least: int) -> None:
+    """Refuse options below a bound; those that were left out are as they should be.
+
+    Raises:
+        ConfigurationError: naming the option, its value and the bound.
+    """
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value >= least:
+            raise ConfigurationError(f"--{name.replace('_', '-')} is {value}. Use at least {least}.")
+
+
+def _seeds(options: Options) -> range:
+    return range(options.seed, options.seed + options.episodes)
+
+
+def _trained_on(campaign: Campaign, options: Options, console: Console) -> int:
+    """Count the trials whose scenes the checkpoints learned from, and warn of them."""
+    learned = learned_seeds(campaign.checkpoint)
+    if campaign.planner != "direct" or options.against not in (None, "direct"):
+        learned = learned | learned_seeds(campaign.planning_checkpoint or campaign.checkpoint)
+    found = learned.intersection(_seeds(options))
+    if found:
+        console.print(
+            f"{len(found)} of {options.episodes} seeds were trained on ({compact(found)}): what succeeds there proves "
+            "nothing. Evaluate on others.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    return len(found)
 
 
 def _campaign(options: Options) -> Campaign:
@@ -148,6 +203,7 @@ def _campaign(options: Options) -> Campaign:
         thinking=options.thinking,
         steps=options.steps,
         ros=options.ros,
+        **{name: getattr(options, name) for name in DOMAIN},
     )
 
 
@@ -163,7 +219,7 @@ def _identified(campaign: Campaign) -> Campaign:
 
 def _run(campaign: Campaign, options: Options, console: Console) -> list[Outcome]:
     """Run what the log does not already have; outcomes in the order of their seeds."""
-    seeds = range(options.seed, options.seed + options.episodes)
+    seeds = _seeds(options)
     log = Log(options.log, campaign) if options.log else None
     done = {seed: outcome for seed, outcome in (log.read() if log else {}).items() if seed in seeds}
     if options.record is not None:

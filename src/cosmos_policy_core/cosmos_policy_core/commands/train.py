@@ -100,6 +100,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     import torch
 
     from cosmos_policy_core.data.episode import unlabelled_sentence
+    from cosmos_policy_core.data.seeds import RECORD_FILE, evaluation_sentence
     from cosmos_policy_core.training.curves import plot_curves
     from cosmos_policy_core.training.preparation import prepare
     from cosmos_policy_core.training.trainer import CURVES_FILE
@@ -117,12 +118,15 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         print(f"left out: {sentence}")
     if prepared.unlabelled:
         print(unlabelled_sentence(prepared.unlabelled))
+    if sentence := evaluation_sentence(prepared.seeds):
+        print(sentence)
     trainer = _trainer(options, prepared)
     if trainer.resume():
         print(f"resuming at step {trainer.step} of {options.steps}")
     trainer.run()
     plot_curves(options.out / CURVES_FILE, options.out / "curves.png")
-    (options.out / "training.json").write_text(json.dumps(_record(options, trainer), indent=2, default=str) + "\n")
+    record = _record(options, trainer, prepared.seeds)
+    (options.out / RECORD_FILE).write_text(json.dumps(record, indent=2, default=str) + "\n")
     summary = {
         "checkpoint": str(options.out),
         "steps": trainer.step,
@@ -178,9 +182,12 @@ def _trainer(options: Options, prepared: Prepared) -> Trainer:
     return Trainer(policy, mixture, validation, objective, optimiser, options.out, noise)
 
 
-def _record(options: Options, trainer: Trainer) -> dict[str, object]:
+def _record(options: Options, trainer: Trainer, seeds: tuple[int, ...]) -> dict[str, object]:
     """Say what the checkpoint was trained with, options that were left open included."""
+    from cosmos_policy_core.data.seeds import KEY, compact, learned_seeds
+
     config = trainer.policy.config
+    before = learned_seeds(options.start) if options.start is not None and not options.new_task else set()
     return {
         **asdict(options),
         "gamma": config.gamma,
@@ -188,4 +195,5 @@ def _record(options: Options, trainer: Trainer) -> dict[str, object]:
         "hidden_frames": config.hidden_frames,
         "mixture": asdict(trainer.mixture.mix),
         "started_from": trainer.policy.identity if options.start is not None else None,
+        KEY: compact(before.union(seeds)),
     }

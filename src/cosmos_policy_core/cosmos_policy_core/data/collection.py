@@ -12,10 +12,9 @@ import numpy as np
 
 from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.seeds import EVALUATION
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, EpisodeError, SimulatorError
-
-EVALUATION_SEEDS = range(5000, 10000)  # cubes nobody may train on
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ def check_seeds(seeds: range) -> None:
     Raises:
         ConfigurationError: naming the range that is free.
     """
-    if seeds and seeds[0] < EVALUATION_SEEDS.stop and seeds[-1] >= EVALUATION_SEEDS.start:
-        first, last = EVALUATION_SEEDS[0], EVALUATION_SEEDS[-1]
+    if seeds and seeds[0] < EVALUATION.stop and seeds[-1] >= EVALUATION.start:
+        first, last = EVALUATION[0], EVALUATION[-1]
         raise ConfigurationError(
             f"--seed {seeds[0]} --episodes {len(seeds)} reaches into the evaluation seeds {first}..{last}. "
             f"Use seeds below {first} or from {last + 1}."

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cosmos_policy_core.evaluation import json_lines
 from cosmos_policy_core.evaluation.intervals import wilson
 
 LAST_STAGE = 4  # of every task of the cell: it is accomplished now, if only for a moment
+UNWATCHED = -1  # stage of a trial that was only seen to succeed or fail
+
+Range = tuple[float, float]
+DOMAIN = ("object_x_range", "object_y_range", "object_yaw_range", "colour_shift", "light_shift", "camera_shift")
 
 
 @dataclass(frozen=True)
@@ -41,16 +45,30 @@ class Campaign:
     """Denoising steps of the action query; the checkpoint's default when None."""
     ros: bool = False
     """Through the graph, in real processes, whose plans take their own time instead of `thinking`."""
+    object_x_range: Range | None = None
+    object_y_range: Range | None = None
+    object_yaw_range: Range | None = None
+    """Where objects start [m] and their heading [rad]; the task's own when None."""
+    colour_shift: float = 0.0
+    light_shift: float = 0.0
+    camera_shift: float = 0.0
+    """How far the scene strays from the one that was trained on; see the cell's settings of these names."""
     policy_identity: str = ""
     planning_identity: str = ""
     """Which weights the checkpoints held, because a path stays the same when they change; empty where nobody asks."""
+
+    @property
+    def domain(self) -> dict[str, Any]:
+        """Settings of the cell in which it differs from the task's own scene."""
+        return {name: value for name in DOMAIN if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)
 class Outcome:
     """One trial in numbers.
 
-    best_stage: -1 where nobody watched the stages. ended: how a failure ended, the name of the best stage or a reason.
+    best_stage: UNWATCHED where nobody watched the stages. ended: how a failure ended, the name of the best stage or a
+    reason.
     """
 
     seed: int
@@ -64,25 +82,27 @@ class Outcome:
 
 
 def summarise(campaign: Campaign, outcomes: Sequence[Outcome], seconds: float) -> dict[str, Any]:
-    """Success rate with its 95 % Wilson interval, and how far the failures got."""
+    """Success rate with its 95 % Wilson interval, and how far the failures got; None where nobody watched that."""
     successes = sum(outcome.success for outcome in outcomes)
     low, high = wilson(successes, len(outcomes))
     failed = [outcome for outcome in outcomes if not outcome.success]
     stages = sorted(outcome.best_stage for outcome in failed)
     endings = [outcome.ended for outcome in sorted(failed, key=lambda outcome: outcome.best_stage)]
+    watched = all(outcome.best_stage != UNWATCHED for outcome in outcomes)
     times = sorted(outcome.plan_seconds / max(outcome.plans, 1) for outcome in outcomes)
     return {
         "task": campaign.task,
         "planner": campaign.planner,
         "checkpoint": campaign.checkpoint,
         "planning_checkpoint": campaign.planning_checkpoint,
+        "domain": campaign.domain,
         "episodes": len(outcomes),
         "successes": successes,
         "success_rate": round(successes / len(outcomes), 4),
         "interval_95": [round(low, 4), round(high, 4)],
         "mean_score": round(sum(outcome.success_score for outcome in outcomes) / len(outcomes), 4),
-        "published_criterion": sum(outcome.best_stage >= LAST_STAGE for outcome in outcomes),
-        "failed_at_stage": {str(stage): stages.count(stage) for stage in dict.fromkeys(stages)},
+        "published_criterion": sum(outcome.best_stage >= LAST_STAGE for outcome in outcomes) if watched else None,
+        "failed_at_stage": {str(stage): stages.count(stage) for stage in dict.fromkeys(stages)} if watched else None,
         "failures": {ended: endings.count(ended) for ended in dict.fromkeys(endings)},
         "failed_seeds": sorted(outcome.seed for outcome in failed),
         "plan_seconds_median": round(times[len(times) // 2], 4),
@@ -98,15 +118,12 @@ class Log:
 
     def read(self) -> dict[int, Outcome]:
         """Outcomes of this very campaign, by seed; lines of other settings are passed over."""
-        if not self._path.exists():
-            return {}
         found = {}
-        for line in self._path.read_text(errors="replace").splitlines():
+        for row in json_lines.rows(self._path):
             try:
-                row = json.loads(line)
                 outcome = Outcome(**row["outcome"])
                 same = _same(row["campaign"], self._campaign)
-            except (ValueError, KeyError, TypeError):  # cut off when a run was killed or the disk was full
+            except (ValueError, KeyError, TypeError):  # not a line of ours
                 continue
             if same:
                 found[outcome.seed] = outcome
@@ -114,17 +131,14 @@ class Log:
 
     def append(self, outcome: Outcome) -> None:
         """Add a line, and bring it to the disk."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"campaign": asdict(self._campaign), "outcome": asdict(outcome)}) + "\n"
-        with self._path.open("ab+") as file:
-            if file.seek(0, os.SEEK_END) > 0:
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read() == b"\n" else f"\n{line}"  # what a killed run left stays a line of its own
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
+        json_lines.append(self._path, {"campaign": asdict(self._campaign), "outcome": asdict(outcome)})
 
 
 def _same(row: dict[str, Any], campaign: Campaign) -> bool:
     """Compare with a logged campaign; settings that it did not know yet had their defaults."""
-    return asdict(Campaign("")) | row == asdict(campaign)
+    return {**_plain(Campaign("")), **row} == _plain(campaign)
+
+
+def _plain(campaign: Campaign) -> dict[str, Any]:
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(campaign)))  # a range is a list in a line of JSON
+    return plain

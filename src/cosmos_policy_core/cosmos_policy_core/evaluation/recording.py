@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,11 @@ class TrialRecorder:
         )
 
 
+def domain_text(campaign: Campaign) -> str:
+    """Say in what the scenes of a campaign differ from the task's own; empty for nothing."""
+    return json.dumps(campaign.domain) if campaign.domain else ""
+
+
 def recorded(folder: Path, seeds: Iterable[int], campaign: Campaign) -> set[int]:
     """Tell which seeds of a campaign have their episode in a folder.
 
@@ -71,6 +77,7 @@ def recorded(folder: Path, seeds: Iterable[int], campaign: Campaign) -> set[int]
         "planner": campaign.planner,
         "planning_name": campaign.planning_identity,
         "task": campaign.task,
+        "domain": domain_text(campaign),
     }
     found = set()
     for seed in seeds:

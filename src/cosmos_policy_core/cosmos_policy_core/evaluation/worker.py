@@ -96,7 +96,9 @@ class TrialBench:
             self.world = CosmosPolicy.from_pretrained(campaign.planning_checkpoint)
             self.world.check(self.contract)
         self.planner = self._planner()
-        self.environment = make_cell(self.contract, campaign.task, render=False, max_episode_steps=1_000_000)
+        self.environment = make_cell(
+            self.contract, campaign.task, render=False, max_episode_steps=1_000_000, **campaign.domain
+        )
         cell = self.environment.unwrapped.cell
         self.instruction, self.stages = cell.settings.instruction, tuple(cell.task.stages)
         max_steps = campaign.max_steps or cell.task.max_steps
@@ -137,13 +139,15 @@ class TrialBench:
 
     def film(self, seed: int) -> tuple[Outcome, Any]:
         """Run one trial and return its outcome and its episode."""
-        from cosmos_policy_core.evaluation.recording import TrialRecorder
+        from cosmos_policy_core.evaluation.recording import TrialRecorder, domain_text
 
         recorder = TrialRecorder(self.contract)
         outcome = self.run(seed, recorder.before_step)
         names = {"policy_name": self.policy.identity, "planner": self.campaign.planner, "task": self.campaign.task}
         if self.world is not self.policy:
             names["planning_name"] = self.world.identity
+        if self.campaign.domain:
+            names["domain"] = domain_text(self.campaign)
         recorder.finish(self.environment.unwrapped)
         return outcome, recorder.episode(self.instruction, outcome, names)
 

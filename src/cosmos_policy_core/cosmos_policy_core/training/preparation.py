@@ -15,6 +15,7 @@ from rich.progress import track
 
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.layouts import LeftOut
+from cosmos_policy_core.data.seeds import scene_seeds
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, DatasetError
 from cosmos_policy_core.model.checkpoint import TOKENIZER_FILE, load_strictly, read_tensors
@@ -78,13 +79,14 @@ class Options(Protocol):
 class Prepared:
     """A policy to train, episodes in its latent space, and one sentence per episode that was left out.
 
-    unlabelled: demonstrations that nobody labelled as such.
+    unlabelled: demonstrations that nobody labelled as such. seeds: of the simulated scenes among the episodes.
     """
 
     policy: CosmosPolicy
     episodes: list[EncodedEpisode]
     left_out: list[str]
     unlabelled: int = 0
+    seeds: tuple[int, ...] = ()
 
 
 def prepare(options: Options, contract: Embodiment) -> Prepared:
@@ -120,7 +122,8 @@ def prepare(options: Options, contract: Embodiment) -> Prepared:
         encoded.append(encode_episode(everything[index], images, policy, gamma, rollout=rollout))
     if not encoded:
         raise DatasetError(f"no episode is left to train on ({len(left_out)} left out). First problem: {left_out[0]}")
-    return Prepared(policy, encoded, left_out, sum(not episode.labelled for episode in episodes))
+    unlabelled = sum(not episode.labelled for episode in episodes)
+    return Prepared(policy, encoded, left_out, unlabelled, tuple(scene_seeds(everything, contract)))
 
 
 def _sampling(options: Options, config: PolicyConfig) -> dict[str, object]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cosmos_policy_core.evaluation.campaign import Campaign, Outcome
+from cosmos_policy_core.evaluation.campaign import UNWATCHED, Campaign, Outcome
 from cosmos_policy_core.evaluation.report.failures import contact_sheet, png_of, write_film
 from cosmos_policy_core.evaluation.report.page import page, write_figures
 from cosmos_policy_core.evaluation.report.trials import TrialRow, trial_figures, trial_table
@@ -25,6 +25,7 @@ def write_report(
     """Write report.html, figures as PNG, summary.json, and films and a sheet of the first failures.
 
     Trials are repeatable, so that failures are filmed when they are known to be failures: nothing else pays for it.
+    Those through the graph are not: the same seeds are run in this process, and the sheet says how that went.
 
     Args:
         evaluations: name -> what was evaluated and what came of it.
@@ -58,14 +59,25 @@ def _film_failures(folder: Path, name: str, campaign: Campaign, failed: Sequence
     with closing(TrialBench(campaign)) as bench:
         rate, cameras = bench.contract.control_rate, bench.contract.camera_names
         for outcome in failed:
-            _, episode = bench.film(outcome.seed)
+            again, episode = bench.film(outcome.seed)
             write_film(folder / f"{name}_seed_{outcome.seed}.mp4", episode, cameras, rate)
-            episodes.append((f"seed {outcome.seed}: {outcome.ended}", episode))
+            episodes.append((_caption(outcome, again), episode))
     return png_of(contact_sheet(episodes, cameras[-1], rate))
+
+
+def _caption(outcome: Outcome, again: Outcome) -> str:
+    """Say how the filmed trial ended; through the graph, another one in this process stands for it."""
+    if outcome.best_stage != UNWATCHED:
+        return f"seed {outcome.seed}: {outcome.ended}"
+    return f"seed {outcome.seed}, without ROS: {again.ended or 'success'}"
 
 
 def _facts(summary: Mapping[str, Any]) -> dict[str, str]:
     facts = {key: str(summary[key]) for key in ("task", "checkpoint", "planning_checkpoint") if summary.get(key)}
+    if summary.get("domain"):
+        facts["domain"] = ", ".join(f"{name} {value}" for name, value in summary["domain"].items())
+    if summary.get("trained_on_seeds"):
+        facts["trials on seeds that were trained on"] = str(summary["trained_on_seeds"])
     facts["failures by stage reached"] = str(summary.get("failures", {}))
     if "paired" in summary:
         paired = summary["paired"]
