@@ -21,7 +21,8 @@ from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.listener import Listener
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest
-from cosmos_policy.monitor.paths import GripperPaths, read_description
+from cosmos_policy.monitor.paths import GripperPaths
+from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
@@ -41,7 +42,7 @@ class LiveViewNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("live_view", **options)
         self._embodiment: str = self.declare("embodiment", "aloha_sim", "Contract: a name that ships, or a YAML file.")
-        self._description: str = self.declare("description", "", "URDF file of the robot; empty: the ALOHA cell.")
+        self._description: str = self.declare("description", "", "URDF or xacro of the robot; empty: the ALOHA cell.")
         self._tip: str = self.declare("tip", "ee_gripper_link", "Link of each arm whose path is drawn.")
         self._host: str = self.declare("host", "127.0.0.1", "Address to listen on; any but this machine needs a token.")
         self._port: int = self.declare("port", 8080, "Port to listen on.", minimum=1, maximum=65535)
@@ -64,7 +65,7 @@ class LiveViewNode(ManagedNode):
         """Read contract and description, and listen to cameras and arms."""
         check_reach(self._host, self._token)
         contract = Embodiment.load(self._embodiment)
-        self._paths = GripperPaths.of(contract, read_description(self._description), self._tip)
+        self._paths = GripperPaths.of(contract, read_description(self._description, contract), self._tip)
         if self._newest is None:
             topics: dict[str, type] = {camera.topic: Image for camera in contract.cameras}
             topics |= {arm.state_topic: JointState for arm in contract.arms}
@@ -91,7 +92,7 @@ class LiveViewNode(ManagedNode):
         try:
             from cosmos_policy.live.page import Page
         except ImportError as error:
-            raise ParameterError(f"live view: {error.name} is not installed. Install it: pip install viser.") from error
+            raise _missing(error) from error
         return Page(self._host, self._port, Gate(self._token), contract, paths, self._operator, self._instruction)
 
     def _say(self, words: str) -> None:
@@ -127,6 +128,24 @@ class LiveViewNode(ManagedNode):
             if image is not None and image_problem(image, image.width, image.height, camera.encoding) is None:
                 self._seen[camera.name] = image_array(image)
                 page.panel.show_camera(camera.name, _small(self._seen[camera.name]))
+
+
+def check_address(host: str, port: int, token: str) -> None:
+    """Refuse an address and a token that the view could not be served with.
+
+    Raises:
+        NodeError: says why, and what to choose instead.
+    """
+    check_reach(host, token)
+    try:
+        from cosmos_policy.live.server import check_free
+    except ImportError as error:
+        raise _missing(error) from error
+    check_free(host, port)
+
+
+def _missing(error: ImportError) -> ParameterError:
+    return ParameterError(f"live view: {error.name} is not installed. Install it: pip install viser.")
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -20,8 +20,9 @@ from cosmos_policy.monitor.listener import Listener
 from cosmos_policy.monitor.markers import candidate_markers, plan_markers, status_markers
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest
-from cosmos_policy.monitor.paths import GripperPaths, read_description
+from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.qos import LATCHED
+from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
@@ -39,7 +40,7 @@ class MonitorNode(ManagedNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("monitor", **options)
         self._embodiment: str = self.declare("embodiment", "aloha_sim", "Contract: a name that ships, or a YAML file.")
-        self._description: str = self.declare("description", "", "URDF file of the robot; empty: the ALOHA cell.")
+        self._description: str = self.declare("description", "", "URDF or xacro of the robot; empty: the ALOHA cell.")
         self._tip: str = self.declare("tip", "ee_gripper_link", "Link of each arm whose path is drawn.")
         self._rate: float = self.declare("status_rate", 2.0, "Status messages per second [Hz].", minimum=0.1)
         self._group = MutuallyExclusiveCallbackGroup()
@@ -62,7 +63,7 @@ class MonitorNode(ManagedNode):
     def configure(self) -> None:
         """Read contract and description, and listen to the cameras."""
         contract = Embodiment.load(self._embodiment)
-        self._paths = GripperPaths.of(contract, read_description(self._description), self._tip)
+        self._paths = GripperPaths.of(contract, read_description(self._description, contract), self._tip)
         for arm in contract.arms:
             if arm.name not in self._paths.tips:
                 self.get_logger().warning(

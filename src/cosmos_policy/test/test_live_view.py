@@ -32,7 +32,7 @@ def test_the_live_view_runs_without_torch() -> None:
 def test_an_address_the_network_reaches_is_refused_by_the_command_itself() -> None:
     command = [sys.executable, "-m", "cosmos_policy_core.cli", "view", "--host", "0.0.0.0"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert "Give a token too" in ended.stderr
 
 

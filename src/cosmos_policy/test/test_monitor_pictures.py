@@ -14,8 +14,9 @@ from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.colours import UNKNOWN, ranked_colours
 from cosmos_policy.monitor.markers import STOP_AT, candidate_markers, plan_markers, status_markers
 from cosmos_policy.monitor.mosaic import mosaic
-from cosmos_policy.monitor.paths import GripperPaths, read_description
+from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.monitor.words import status_lines, text
+from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_core.evaluation.report.tiles import CAPTION, TILE
@@ -26,7 +27,7 @@ CONTRACT = Embodiment.load("aloha_sim")
 
 @pytest.fixture(scope="module")
 def paths() -> GripperPaths:
-    return GripperPaths.of(CONTRACT, read_description(""), "ee_gripper_link")
+    return GripperPaths.of(CONTRACT, read_description("", CONTRACT), "ee_gripper_link")
 
 
 @pytest.fixture
@@ -152,5 +153,5 @@ def test_the_mosaic_shows_what_was_seen_above_what_was_imagined() -> None:
 
 
 def test_a_robot_without_the_link_has_no_path_and_no_error(plan: PlanRecord) -> None:
-    nothing = GripperPaths.of(CONTRACT, read_description(""), "no_such_link")
+    nothing = GripperPaths.of(CONTRACT, read_description("", CONTRACT), "no_such_link")
     assert len(candidate_markers(plan, nothing, "world").markers) == 1

@@ -14,7 +14,7 @@ import yaml
 
 from cosmos_policy.graph import BRINGUP
 from cosmos_policy.monitor import topics
-from cosmos_policy.monitor.paths import read_description
+from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy_core.embodiment import Embodiment
 
 FILE = Path(__file__).parents[1] / "rviz" / "aloha.rviz"
@@ -61,7 +61,7 @@ def test_what_is_said_once_is_heard_by_an_rviz_that_comes_later(manager: dict[st
 
 
 def test_everything_is_drawn_in_the_frame_the_robot_stands_in(manager: dict[str, Any]) -> None:
-    assert manager["Global Options"]["Fixed Frame"] == read_description("").root
+    assert manager["Global Options"]["Fixed Frame"] == read_description("", Embodiment.load("aloha")).root
 
 
 def test_rviz_is_started_with_this_file() -> None:

@@ -6,14 +6,21 @@ from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
-from cosmos_policy.errors import GraphError
+from cosmos_policy.errors import GraphError, ParameterError
 from cosmos_policy.graph.description import Argument, Chosen, NodeSpec
 from cosmos_policy.graph.robot import embodiment, is_simulated
+from cosmos_policy.robot_descriptions import arm_part, description_text, read_description
 from cosmos_policy_core.embodiment import Embodiment
 
 ARGUMENTS = (
     Argument("rviz", False, "Also open rviz, with the monitor and the frames it shows the robot by."),
     Argument("monitor", False, "Also publish plans, imagined futures and state under /monitor, for Foxglove or Rerun."),
+    Argument(
+        "description",
+        "",
+        "URDF or xacro file of the robot, for the views; links and joints named <arm>/<name>. Empty: the ALOHA cell.",
+    ),
+    Argument("tip", "ee_gripper_link", "Link of each arm, without <arm>/, whose path the views draw."),
     Argument("live", False, "Also serve the live view, a page for the browser of this machine."),
     Argument("live_host", "127.0.0.1", "Address the live view listens on; any other needs a live_token."),
     Argument("live_port", 8080, "Port the live view listens on.", minimum=1, maximum=65535),
@@ -21,7 +28,6 @@ ARGUMENTS = (
 )
 
 PUBLISHER = "robot_state_publisher"
-ARM_URDFS = {"vx300s": "vx300s.urdf"}
 
 
 def views(chosen: Chosen) -> list[NodeSpec]:
@@ -55,16 +61,24 @@ def live(chosen: Chosen) -> list[NodeSpec]:
 
 
 def _common(chosen: Chosen) -> dict[str, object]:
-    return {"embodiment": embodiment(chosen), "use_sim_time": is_simulated(chosen)}
+    try:  # a view that cannot draw the robot is refused before anything starts
+        read_description(chosen["description"], Embodiment.load(embodiment(chosen)))
+    except ParameterError as error:
+        raise GraphError(str(error)) from None
+    return {name: chosen[name] for name in ("description", "tip")} | {
+        "embodiment": embodiment(chosen),
+        "use_sim_time": is_simulated(chosen),
+    }
 
 
 def frames(chosen: Chosen) -> list[NodeSpec]:
     """Describe the publishers of the robot's frames: one for the cell, one per arm on its driver's own topic."""
-    clock = {"use_sim_time": is_simulated(chosen)}
-    nodes = [NodeSpec(PUBLISHER, PUBLISHER, PUBLISHER, parameters={"robot_description": _urdf("aloha.urdf"), **clock})]
-    for arm in Embodiment.load(embodiment(chosen)).arms:
+    contract, clock = Embodiment.load(embodiment(chosen)), {"use_sim_time": is_simulated(chosen)}
+    whole = description_text(chosen["description"], contract, meshes=True)
+    nodes = [NodeSpec(PUBLISHER, PUBLISHER, PUBLISHER, parameters={"robot_description": whole, **clock})]
+    for arm in contract.arms:
         parameters = {
-            "robot_description": _urdf(ARM_URDFS[arm.model]),
+            "robot_description": arm_part(whole, arm.name),
             "frame_prefix": f"{arm.name}/",
             "publish_frequency": 50.0,
             **clock,
@@ -72,10 +86,6 @@ def frames(chosen: Chosen) -> list[NodeSpec]:
         remappings = {"joint_states": arm.state_topic}
         nodes.append(NodeSpec(PUBLISHER, PUBLISHER, PUBLISHER, f"/{arm.name}", parameters, remappings))
     return nodes
-
-
-def _urdf(name: str) -> str:
-    return _share("aloha_description", f"urdf/{name}").read_text(encoding="utf-8")
 
 
 def _share(package: str, file: str) -> Path:

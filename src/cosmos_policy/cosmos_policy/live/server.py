@@ -31,7 +31,7 @@ def serve(host: str, port: int, gate: Gate) -> Server:
     Raises:
         NodeError: the address cannot be listened on, or viser no longer lets itself be guarded.
     """
-    _check_address(host, port)
+    check_free(host, port)
     with _starting, _guarded(gate) as guarded:
         server = Server(host, port, label="cosmos_policy", verbose=False)
     if not guarded:
@@ -40,8 +40,12 @@ def serve(host: str, port: int, gate: Gate) -> Server:
     return server
 
 
-def _check_address(host: str, port: int) -> None:
-    """Try the address first: viser silently takes another port, or waits for ever on a host that is not ours."""
+def check_free(host: str, port: int) -> None:
+    """Try the address first: viser silently takes another port, or waits for ever on a host that is not ours.
+
+    Raises:
+        NodeError: it cannot be listened on.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

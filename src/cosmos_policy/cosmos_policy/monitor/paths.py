@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from numpy.typing import NDArray
 
-from cosmos_policy.errors import ParameterError
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.geometry import RobotDescription, link_poses
-
-SHIPPED = "aloha.urdf"
 
 
 @dataclass(frozen=True)
@@ -35,21 +30,3 @@ class GripperPaths:
         positions = {name: actions[..., k] for k, name in enumerate(self.joints)}
         poses = link_poses(self.robot, positions, list(self.tips.values()))
         return {arm: poses[link][..., :3, 3] for arm, link in self.tips.items()}
-
-
-def read_description(path: str) -> RobotDescription:
-    """Read a URDF file; an empty path means the cell that ships.
-
-    Raises:
-        ParameterError: nothing ships here.
-        DescriptionError: the file cannot be read.
-    """
-    if path:
-        return RobotDescription.read(path)
-    try:
-        share = get_package_share_directory("aloha_description")
-    except PackageNotFoundError:
-        raise ParameterError(
-            "description: aloha_description is not installed. Build it, or name a URDF file of your robot."
-        ) from None
-    return RobotDescription.read(Path(share, "urdf", SHIPPED))

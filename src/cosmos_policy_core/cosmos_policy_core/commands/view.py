@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
 
 from cosmos_policy_core.commands.with_ros import nodes_module
+from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import ConfigurationError
 
 NODE = "cosmos_policy.live_view_node"  # with ROS, which this package does without
+HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,10 @@ class Options:
 
     embodiment: str = "aloha_sim"
     """Contract: a name or a YAML file."""
+    description: str = ""
+    """URDF or xacro file of the robot, its links and joints named <arm>/<name>; empty: the ALOHA cell."""
+    tip: str = "ee_gripper_link"
+    """Link of each arm, without <arm>/, whose path is drawn."""
     host: str = "127.0.0.1"
     """Address to listen on; any but this machine's own needs a token."""
     port: int = 8080
@@ -40,11 +48,25 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Run the node of the live view.
 
     Raises:
-        ConfigurationError: the nodes are not installed.
+        ConfigurationError: the nodes are not installed, or there is no such port.
+        CosmosPolicyError: contract, host or token cannot be used.
     """
+    if not 1 <= options.port <= HIGHEST_PORT:
+        raise ConfigurationError(f"--port {options.port}: there is no such port. Give 1 to {HIGHEST_PORT}.")
+    Embodiment.load(options.embodiment)
     node = nodes_module(NODE, "view shows")
+    node.check_address(options.host, options.port, options.token)
+    return int(node.main(node_words(options)))
+
+
+def node_words(options: Options) -> list[str]:
+    """Return the command line of the node."""
     words = ["live_view", "--ros-args"]
-    for name in ("embodiment", "host", "token", "instruction"):
-        # Quoted: YAML would read a token of digits as a number.
-        words += ["-p", f"{name}:='{getattr(options, name)}'"] if getattr(options, name) else []
-    return int(node.main([*words, "-p", f"port:={options.port}"]))
+    for name in ("embodiment", "description", "tip", "host", "token", "instruction"):
+        words += ["-p", f"{name}:={_quoted(getattr(options, name))}"] if getattr(options, name) else []
+    return [*words, "-p", f"port:={options.port}"]
+
+
+def _quoted(text: str) -> str:
+    """Write a text as YAML, which would read a token of digits as a number and end at an apostrophe."""
+    return json.dumps(text, ensure_ascii=False)

@@ -75,11 +75,24 @@ class RobotDescription:
             DescriptionError: it is not there, or is not a URDF of one tree.
         """
         try:
-            return cls.parse(Path(path).read_text())
+            text = Path(path).read_text()
         except OSError as error:
             raise DescriptionError(f"{path}: cannot be read ({error.strerror}). Name a URDF file.") from error
-        except (ElementTree.ParseError, ValueError, KeyError, AttributeError) as error:
+        except UnicodeDecodeError as error:
             raise DescriptionError(f"{path}: not a URDF ({error}). Expand it with xacro first.") from error
+        return cls.of(text, path)
+
+    @classmethod
+    def of(cls, text: str, where: Path | str) -> RobotDescription:
+        """Read a URDF's text, which errors call by where it is from.
+
+        Raises:
+            DescriptionError: it is not a URDF of one tree.
+        """
+        try:
+            return cls.parse(text)
+        except (ElementTree.ParseError, ValueError, KeyError, AttributeError) as error:
+            raise DescriptionError(f"{where}: not a URDF ({error}). Expand it with xacro first.") from error
 
     @classmethod
     def parse(cls, text: str) -> RobotDescription:
