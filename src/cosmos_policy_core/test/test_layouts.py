@@ -196,6 +196,11 @@ def test_images_of_another_size_than_the_contract_s_are_refused(libero: Embodime
         layouts.entries(path)[0].read(Embodiment.load("libero"))
 
 
+def make_actions_a_group(file: h5py.File) -> None:
+    del file["actions"]
+    file.create_group("actions/arms")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -204,6 +209,13 @@ def test_images_of_another_size_than_the_contract_s_are_refused(libero: Embodime
         (lambda file: file["proprio"].__setitem__((1, 2), np.inf), r"qpos\[1\] is not finite for robot0_eef_pos\[0\]"),
         (lambda file: file.__delitem__("wrist_images_jpeg"), "has no images of robot0_eye_in_hand_image"),
         (lambda file: file.attrs.__delitem__("success"), "attribute 'success' is None, not true or false"),
+        (lambda file: file.attrs.__setitem__("seed", "n/a"), "attribute 'seed' is 'n/a', not a whole number"),
+        (lambda file: file.attrs.__setitem__("seed", np.nan), "attribute 'seed' is nan, not a whole number"),
+        (make_actions_a_group, "'actions' is a group, not a dataset of numbers"),
+        (
+            lambda file: file.attrs.__setitem__("task_description", np.bytes_(b"\xff\xfe")),
+            r"attribute 'task_description' is b'.xff.xfe', not text in UTF-8",
+        ),
     ],
 )
 def test_a_damaged_rollout_is_left_out_by_name_and_the_rest_goes_on(

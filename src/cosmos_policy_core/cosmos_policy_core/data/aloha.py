@@ -59,10 +59,10 @@ def read(path: Path, contract: Embodiment, instruction: str | None = None) -> Ep
             instruction=fields.text(file, "task_description", path) or folder_instruction(path, instruction),
             success=success,
             success_score=fields.score(file, success, path),
-            seed=int(file.attrs.get("seed", 0)),
+            seed=fields.integer(file, "seed", path, 0),
             labelled=labelled,
             source=str(path),
-            extra={name: fields.plain(value) for name, value in file.attrs.items() if name not in LABELS},
+            extra=fields.others(file, LABELS, path),
         )
     check(episode, contract)
     return episode
@@ -102,7 +102,7 @@ def _film(file: h5py.File, path: Path, camera: Camera) -> str:
     name = f"{FILMS}/{camera.name}"
     if name not in file:
         raise EpisodeError(f"{path}: has no '{name}' with the film of the camera. Convert the episode again.")
-    film = str(fields.plain(file[name][()]))
+    film = str(fields.plain(file[name][()], f"{path}: '{name}'"))
     if Path(film).name != film:  # a file that was downloaded must not point out of its folder
         raise EpisodeError(f"{path}: the film '{film}' of {camera.name} is not a plain file name. Convert it again.")
     return film

@@ -77,7 +77,7 @@ def read_rollout(path: Path, contract: Embodiment) -> Episode:
             instruction=fields.text(file, "task_description", path),
             success=success,
             success_score=fields.score(file, success, path),
-            seed=int(file.attrs.get("seed", 0)),
+            seed=fields.integer(file, "seed", path, 0),
             source=str(path),
         )
     check(episode, contract)

@@ -16,7 +16,7 @@ from cosmos_policy_core.data.bags import from_episodes
 from cosmos_policy_core.data.bags.episodes import ASSUMED, Reading, read_bag
 from cosmos_policy_core.data.bags.reading import find_bags, is_bag, read_record
 from cosmos_policy_core.data.episode import Episode
-from cosmos_policy_core.data.fields import opened, plain
+from cosmos_policy_core.data.fields import opened, others
 from cosmos_policy_core.data.layouts import Entry, LeftOut
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CosmosPolicyError, EpisodeError, RecordingError
@@ -254,8 +254,7 @@ def _facts(path: Path, job: Job) -> dict[str, Any] | None:
 def _file_facts(path: Path) -> dict[str, Any] | None:
     try:
         with opened(path) as file:
-            facts: dict[str, Any] = {name: plain(file.attrs[name]) for name in file.attrs if name != "embodiment"}
-            return {**facts, "steps": len(file["action"])}
+            return {**others(file, ("embodiment",), path), "steps": len(file["action"])}
     except EpisodeError:
         return None
 

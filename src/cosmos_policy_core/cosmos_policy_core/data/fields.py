@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ def array(group: h5py.Group, name: str, where: object) -> NDArray[np.float32]:
     """Read a dataset of floating-point numbers as float32."""
     if name not in group:
         raise EpisodeError(f"{where}: has no dataset '{name}'. Record it again or convert it to this layout.")
+    if not isinstance(group[name], h5py.Dataset):
+        raise EpisodeError(f"{where}: '{name}' is a group, not a dataset of numbers. Convert the file again.")
     data = group[name][()]
     if not np.issubdtype(data.dtype, np.floating):
         raise EpisodeError(f"{where}: '{name}' holds {data.dtype}, not floating-point numbers. Convert the file again.")
@@ -51,23 +53,43 @@ def flag(group: h5py.Group, name: str, where: object) -> bool:
 
 def score(group: h5py.Group, success: bool, where: object) -> float:
     """Read `success_score`; a file without one has 1 for a success and 0 for a failure."""
-    value = plain(group.attrs.get("success_score", float(success)))
+    value = _attribute(group, "success_score", where, float(success))
     if isinstance(value, str | bool):
         raise EpisodeError(f"{where}: attribute 'success_score' is {value!r}, not a number. Label the episode again.")
     return float(value)
 
 
+def integer(group: h5py.Group, name: str, where: object, default: int) -> int:
+    """Read a whole-number attribute; a missing one is `default`."""
+    value = _attribute(group, name, where, default)
+    if isinstance(value, str | bool) or not float(value).is_integer():
+        raise EpisodeError(f"{where}: attribute '{name}' is {value!r}, not a whole number. Correct or delete it.")
+    return int(value)
+
+
 def text(group: h5py.Group, name: str, where: object) -> str:
     """Read a text attribute; a missing one is empty."""
-    value = plain(group.attrs.get(name, ""))
+    value = _attribute(group, name, where, "")
     if not isinstance(value, str):
         raise EpisodeError(f"{where}: attribute '{name}' is {value!r}, not text. Write the instruction into it.")
     return value
 
 
-def plain(value: Any) -> Attribute:
-    """Make an attribute a plain Python value."""
+def others(group: h5py.Group, known: Collection[str], where: object) -> dict[str, Attribute]:
+    """Read all attributes but the known ones."""
+    return {name: _attribute(group, name, where, "") for name in group.attrs if name not in known}
+
+
+def plain(value: Any, where: object) -> Attribute:
+    """Make a stored value a plain Python one; `where` names it in the error about text that is not UTF-8."""
     if isinstance(value, bytes):
-        return value.decode()
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise EpisodeError(f"{where} is {bytes(value)!r}, not text in UTF-8. Write it again.") from None
     item = value.item() if isinstance(value, np.generic) else value
     return item if isinstance(item, str | bool | int | float) else str(item)
+
+
+def _attribute(group: h5py.Group, name: str, where: object, default: Attribute) -> Attribute:
+    return plain(group.attrs.get(name, default), f"{where}: attribute '{name}'")

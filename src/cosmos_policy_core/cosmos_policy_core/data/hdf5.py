@@ -113,9 +113,9 @@ def _read(file: h5py.File, path: Path, contract: Embodiment) -> Episode:
         instruction=fields.text(file, "task_description", path),
         success=success,
         success_score=fields.score(file, success, path),
-        seed=int(file.attrs.get("seed", 0)),
+        seed=fields.integer(file, "seed", path, 0),
         source=str(path),
-        extra={name: fields.plain(value) for name, value in file.attrs.items() if name not in ATTRIBUTES},
+        extra=fields.others(file, ATTRIBUTES, path),
     )
 
 
