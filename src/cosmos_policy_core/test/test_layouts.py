@@ -17,6 +17,7 @@ from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import EpisodeError
 from cosmos_policy_core.model.images import prepare_images
+from cosmos_policy_core.training.encoded import read_episodes
 
 LIBERO_VIEWS = ("eye_in_hand_rgb", "agentview_rgb")
 ROBOCASA_VIEWS = ("robot0_eye_in_hand_rgb", "robot0_agentview_left_rgb", "robot0_agentview_right_rgb")
@@ -257,3 +258,15 @@ def test_only_the_part_that_was_asked_for_is_listed(tmp_path: Path) -> None:
     assert [path.parent.name for path in layouts.files(tmp_path, "val")] == ["val"]
     with pytest.raises(EpisodeError, match="holds no .hdf5 file in a folder 'val'"):
         layouts.files(tmp_path / "task" / "train", "val")
+
+
+def test_training_sets_the_validation_part_of_published_data_aside(libero: Embodiment, tmp_path: Path) -> None:
+    for part, count in (("train", 1), ("val", 2)):
+        for index in range(count):
+            write_rollout(tmp_path / "data" / "task" / part / f"episode_{index}.hdf5", 2, compressed=True)
+    write_rollout(tmp_path / "data" / "own" / "episode_0.hdf5", 2, compressed=True)
+    episodes, left_out = read_episodes([tmp_path / "data"], libero)
+    assert [Path(episode.source).parent.name for episode in episodes] == ["own", "train"]
+    assert len(left_out) == 1 and "data: 2 episodes in folders 'val' are set aside" in left_out[0]
+    asked_for, nothing = read_episodes([tmp_path / "data" / "task" / "val"], libero)
+    assert len(asked_for) == 2 and nothing == []

@@ -72,7 +72,7 @@ def files(folder: Path, split: Split | None = None) -> list[Path]:
     found = sorted(path for ending in ("*.hdf5", "*.h5") for path in folder.rglob(ending))
     found = [path for path in found if not path.name.startswith(".")]
     if split is not None:
-        found = [path for path in found if split in path.relative_to(folder.parent).parts[:-1]]
+        found = [path for path in found if _is_of(path, split, folder)]
     if not found:
         part = f" in a folder '{split}'" if split else ""
         raise EpisodeError(
@@ -116,6 +116,29 @@ def scan(folder: Path, split: Split | None = None) -> tuple[list[Entry], list[Le
         except EpisodeError as error:
             left_out.append(LeftOut(str(path), str(error)))
     return found, left_out
+
+
+def without_validation(found: Sequence[Entry], folder: Path) -> tuple[list[Entry], list[Entry]]:
+    """Set the episodes of `val` folders aside where there are `train` folders as well, as the published data has them.
+
+    Args:
+        folder: what was scanned; a `val` folder itself is taken whole.
+
+    Returns:
+        Episodes to train on, and those set aside.
+    """
+    if not any(_is_of(entry.path, "train", folder) for entry in found):
+        return list(found), []
+    kept: list[Entry] = []
+    aside: list[Entry] = []
+    for entry in found:
+        (aside if _is_of(entry.path, "val", folder) else kept).append(entry)
+    return kept, aside
+
+
+def _is_of(path: Path, split: Split, folder: Path) -> bool:
+    """Tell whether a file lies in a folder of that name, `folder` itself included."""
+    return split in path.relative_to(folder.parent).parts[:-1]
 
 
 def read_all(

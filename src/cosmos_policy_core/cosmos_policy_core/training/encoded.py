@@ -53,11 +53,13 @@ def read_episodes(
 ) -> tuple[list[Episode], list[str]]:
     """Read the episodes of several folders, in any known layout; a broken one is named and left out.
 
+    Of published data, which comes in folders `train` and `val`, it takes `train`.
+
     Args:
         rollouts: these are no demonstrations, so one without a label is left out as well.
 
     Returns:
-        Episodes in order, and one sentence per episode that was left out.
+        Episodes in order, and one sentence per episode that was left out, or per folder whose `val` part was.
 
     Raises:
         DatasetError: no episode is left.
@@ -67,6 +69,12 @@ def read_episodes(
     for folder in folders:
         found, left_out = layouts.scan(folder)
         broken += [item.reason for item in left_out]
+        found, aside = layouts.without_validation(found, folder)
+        if aside:
+            broken.append(
+                f"{folder}: {len(aside)} episodes in folders 'val' are set aside, because others are in 'train'. "
+                "Give those folders with --data to train on them as well."
+            )
         for result in layouts.read_all(found, contract):
             if isinstance(result, LeftOut):
                 broken.append(result.reason)
