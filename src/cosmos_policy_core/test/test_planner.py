@@ -82,6 +82,18 @@ def test_a_batched_reference_plan_equals_the_one_made_one_by_one(policy: CosmosP
     assert plan.network_calls == 3 * (3 + (1 + 3) + 2 * (1 + 1 + 3))
 
 
+def test_without_a_value_ensemble_the_published_planner_asks_the_first_future_alone(policy: CosmosPolicy) -> None:
+    alone = dataclasses.replace(SMALL, values=1)
+    plan = BestOfN(policy, policy, settings=alone).decide(observation(policy), seed=195)
+    assert plan.values.shape == (3, 1, 1)
+    assert plan.network_calls == 3 * (3 + 1 + 3)  # the first of two futures takes one step, the single value all three
+    np.testing.assert_allclose(plan.candidate_values, plan.values[:, 0, 0])
+    independent = dataclasses.replace(alone, seeds="independent")
+    assert (alone.members, independent.members) == (1, 2)
+    ours = BestOfN(policy, policy, settings=independent).decide(observation(policy), seed=195)
+    assert ours.values.shape == (3, 2, 1)
+
+
 def test_published_seeds_share_noise_between_neighbours_and_default_ones_do_not(policy: CosmosPolicy) -> None:
     same = dataclasses.replace(SMALL, n=2, futures=3)
     seen = {}

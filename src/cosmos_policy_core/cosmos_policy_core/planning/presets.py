@@ -76,7 +76,12 @@ class PlannerSettings:
     @property
     def members(self) -> int:
         """Values that one candidate's score rests on (at depth 1)."""
-        return self.values if self.imagine is False else self.futures * self.values
+        return self.values if self.imagine is False else self.valued_futures * self.values
+
+    @property
+    def valued_futures(self) -> int:
+        """Imagined futures whose values count: all, but as published only the first without a value ensemble."""
+        return 1 if self.seeds == "reference" and self.values == 1 else self.futures
 
 
 REFERENCE = PlannerSettings(action_steps=10, future_steps=5, value_steps=5, seeds="reference", pruning=False)
