@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,21 @@ from cosmos_policy.errors import ParameterError
 from cosmos_policy.live.gate import Gate, check_reach
 from cosmos_policy.live.operator import Operator
 from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.messages import image_array, image_problem
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.listener import Listener
 from cosmos_policy.monitor.mosaic import mosaic
-from cosmos_policy.monitor.newest import Newest
+from cosmos_policy.monitor.newest import Newest, Pictures
 from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 
+if TYPE_CHECKING:
+    from cosmos_policy.live.page import Page  # needs viser, which may be missing
+
 WIDTH = 320  # [px] of a camera image in the page
+QUIET = 1.0  # [s] of wall time after which cameras and arms are said to be silent
 
 
 class LiveViewNode(ManagedNode):
@@ -54,7 +59,7 @@ class LiveViewNode(ManagedNode):
         self._contract: Embodiment | None = None
         self._paths: GripperPaths | None = None
         self._newest: Newest | None = None
-        self._seen: dict[str, NDArray[np.uint8]] = {}
+        self._pictures: Pictures | None = None
         self._page: Any = None
         self._operator = Operator(self, self._say, self._group)
         self._listener = Listener(self, self._account, self._show_plan, self._group, self._operator.hear_stop)
@@ -70,6 +75,8 @@ class LiveViewNode(ManagedNode):
             topics: dict[str, type] = {camera.topic: Image for camera in contract.cameras}
             topics |= {arm.state_topic: JointState for arm in contract.arms}
             self._newest = Newest(self, topics, self._group)
+        self._pictures = Pictures(contract, self._newest)
+        self._listener.expect(contract.joint_names)
         self._contract = contract
 
     def activate(self) -> None:
@@ -101,33 +108,29 @@ class LiveViewNode(ManagedNode):
             self._page.panel.tell(words)
 
     def _show_plan(self, plan: PlanRecord) -> None:
-        page, contract = self._page, self._contract  # another thread may close the page meanwhile
-        if page is None or contract is None:
+        # Another thread may close the page meanwhile.
+        page, contract, pictures = self._page, self._contract, self._pictures
+        if page is None or contract is None or pictures is None:
             return
         page.show_plan(plan, self._account.timeline)
         if plan.imagined:
+            _show_pictures(page, pictures)  # nobody may have looked since an earlier plan
             title = f"plan {plan.index}, value {plan.value:.3f}"
-            page.panel.show_imagined(mosaic(contract.camera_names, self._seen, plan.imagined, title))
+            page.panel.show_imagined(mosaic(contract.camera_names, pictures.seen, plan.imagined, title))
 
     def _tick(self) -> None:
         self._listener.ask_again()
-        page, contract, newest = self._page, self._contract, self._newest
-        if page is None or contract is None or newest is None or not page.is_looked_at:
+        self._operator.complain()
+        page, contract, newest, pictures = self._page, self._contract, self._newest, self._pictures
+        if page is None or contract is None or newest is None or pictures is None or not page.is_looked_at:
             return
+        self._account.silent = tuple(_silent_arms(contract, newest))
         page.panel.show_state(self._account)
-        positions: dict[str, float] = {}
-        for arm in contract.arms:
-            state = newest.take(arm.state_topic)
-            if state is not None:
-                pairs = zip(state.name, state.position, strict=False)
-                positions |= {f"{arm.name}/{name}": position for name, position in pairs}
-        if np.isfinite(list(positions.values())).all():
-            page.scene.show_joints(positions)
+        _show_arms(page, contract, newest)
+        _show_pictures(page, pictures)
         for camera in contract.cameras:
-            image = newest.take(camera.topic)
-            if image is not None and image_problem(image, image.width, image.height, camera.encoding) is None:
-                self._seen[camera.name] = image_array(image)
-                page.panel.show_camera(camera.name, _small(self._seen[camera.name]))
+            silence = newest.silence(camera.topic)
+            page.panel.show_silence(camera.name, silence if silence > QUIET else None)
 
 
 def check_address(host: str, port: int, token: str) -> None:
@@ -146,6 +149,33 @@ def check_address(host: str, port: int, token: str) -> None:
 
 def _missing(error: ImportError) -> ParameterError:
     return ParameterError(f"live view: {error.name} is not installed. Install it: pip install viser.")
+
+
+def _show_arms(page: Page, contract: Embodiment, newest: Newest) -> None:
+    """Move the robot in the page to where its arms are."""
+    positions: dict[str, float] = {}
+    for arm in contract.arms:
+        state = newest.take(arm.state_topic)
+        if state is not None:
+            pairs = zip(state.name, state.position, strict=False)
+            positions |= {f"{arm.name}/{name}": position for name, position in pairs}
+    if np.isfinite(list(positions.values())).all():
+        page.scene.show_joints(positions)
+
+
+def _show_pictures(page: Page, pictures: Pictures) -> None:
+    """Show what the cameras have sent since the last look."""
+    for name in pictures.look():
+        page.panel.show_camera(name, _small(pictures.seen[name]))
+
+
+def _silent_arms(contract: Embodiment, newest: Newest) -> Iterator[str]:
+    """Name arms that have said nothing for a while: the page still shows them where they last were."""
+    for arm in contract.arms:
+        silence = newest.silence(arm.state_topic)
+        if silence > QUIET:
+            since = f"for {silence:.0f} s" if math.isfinite(silence) else "yet"
+            yield f"no joint states of {arm.name} {since}; where it stands in the picture is old"
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

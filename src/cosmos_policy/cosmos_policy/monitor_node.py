@@ -5,21 +5,19 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
 from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.messages import image_array, image_message, image_problem
+from cosmos_policy.messages import image_message
 from cosmos_policy.monitor import topics
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.monitor.listener import Listener
 from cosmos_policy.monitor.markers import candidate_markers, plan_markers, status_markers
 from cosmos_policy.monitor.mosaic import mosaic
-from cosmos_policy.monitor.newest import Newest
+from cosmos_policy.monitor.newest import Newest, Pictures
 from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.qos import LATCHED
 from cosmos_policy.robot_descriptions import read_description
@@ -48,7 +46,7 @@ class MonitorNode(ManagedNode):
         self._paths: GripperPaths | None = None
         self._contract: Embodiment | None = None
         self._cameras: Newest | None = None
-        self._seen: dict[str, NDArray[np.uint8]] = {}
+        self._pictures: Pictures | None = None
         self._serving = False
         self._plan, self._candidates, self._status = (
             self.create_publisher(MarkerArray, topic, LATCHED)
@@ -71,6 +69,8 @@ class MonitorNode(ManagedNode):
                 )
         if self._cameras is None:
             self._cameras = Newest(self, {camera.topic: Image for camera in contract.cameras}, self._group)
+        self._pictures = Pictures(contract, self._cameras)
+        self._listener.expect(contract.joint_names)
         self._contract = contract
 
     def activate(self) -> None:
@@ -99,13 +99,10 @@ class MonitorNode(ManagedNode):
 
     def _picture(self, plan: PlanRecord) -> Image:
         assert self._contract is not None
-        assert self._cameras is not None
-        for camera in self._contract.cameras:
-            image = self._cameras.take(camera.topic)
-            if image is not None and image_problem(image, image.width, image.height, camera.encoding) is None:
-                self._seen[camera.name] = image_array(image)
+        assert self._pictures is not None
+        self._pictures.look()
         title = f"plan {plan.index}, value {plan.value:.3f}: {plan.instruction}"
-        pixels = mosaic(self._contract.camera_names, self._seen, plan.imagined, title)
+        pixels = mosaic(self._contract.camera_names, self._pictures.seen, plan.imagined, title)
         return image_message(pixels, self._paths.robot.root if self._paths else "", self.get_clock().now().to_msg())
 
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
 from planner_fakes import TASK, FakeGraph, small_contract, spinning
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 from std_msgs.msg import Bool
+from unique_identifier_msgs.msg import UUID
 from visualization_msgs.msg import Marker, MarkerArray
 
 from cosmos_policy.monitor import topics
@@ -22,7 +24,7 @@ from cosmos_policy.monitor_node import MonitorNode
 from cosmos_policy.plan_messages import jpeg_message
 from cosmos_policy.qos import LATCHED
 from cosmos_policy.run_task import Commander
-from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.msg import ActionChunk, PlanReport
 
 PATIENCE = 20.0  # [s]
 
@@ -92,6 +94,16 @@ def test_it_says_that_nothing_has_happened_yet(watcher: Watcher) -> None:
     assert "emergency stop: unknown" in words
 
 
+def test_a_task_is_over_when_its_planner_is_gone(graph: FakeGraph, watcher: Watcher) -> None:
+    goal, identity = GoalStatusArray(), UUID(uuid=list(range(16)))
+    goal.status_list = [GoalStatus(goal_info=GoalInfo(goal_id=identity), status=GoalStatus.STATUS_EXECUTING)]
+    publisher = watcher.create_publisher(GoalStatusArray, "/run_task/_action/status", LATCHED)
+    publisher.publish(goal)
+    watcher.wait_for_words("phase: starting")
+    assert "phase: idle" in watcher.wait_for_words("the planner is gone: nobody serves /run_task")
+    watcher.destroy_publisher(publisher)
+
+
 def test_a_plan_is_drawn_as_paths_of_both_grippers(watcher: Watcher, carried_out: None) -> None:
     candidates = watcher.wait(topics.CANDIDATES)
     assert sum(marker.type == Marker.LINE_STRIP and len(marker.points) > 0 for marker in candidates.markers) == 8
@@ -134,6 +146,19 @@ def test_a_report_that_contradicts_itself_is_named_and_does_no_harm(
     assert _matched(publisher)
     publisher.publish(PlanReport(plan_index=9, chosen=5))
     watcher.wait_for_words("candidate 5 was chosen")
+
+
+def test_a_plan_of_another_robot_is_named_and_does_no_harm(
+    graph: FakeGraph, watcher: Watcher, carried_out: None
+) -> None:
+    names = [f"panda/joint{number}" for number in range(1, 8)]
+    chunk = ActionChunk(joint_names=names, horizon=2, positions=[0.0] * 14)
+    publisher = watcher.create_publisher(PlanReport, "/plan_report", 1)
+    assert _matched(publisher)
+    publisher.publish(PlanReport(plan_index=3, candidates=[chunk], candidate_values=[0.5]))
+    watcher.wait_for_words("plan 3 moves 7 joints (panda/joint1, ...)")
+    publisher.publish(graph.reports[0])
+    watcher.wait_for_words("value 0.300")
 
 
 def test_it_runs_without_torch() -> None:

@@ -10,12 +10,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from visualization_msgs.msg import Marker
 
 from cosmos_policy.executor_diagnostics import NAME
-from cosmos_policy.monitor.account import Account
+from cosmos_policy.monitor.account import SILENCE, Account
 from cosmos_policy.monitor.colours import UNKNOWN, ranked_colours
-from cosmos_policy.monitor.markers import STOP_AT, candidate_markers, plan_markers, status_markers
+from cosmos_policy.monitor.markers import GREY, STOP_AT, candidate_markers, plan_markers, status_markers
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.paths import GripperPaths
-from cosmos_policy.monitor.words import status_lines, text
+from cosmos_policy.monitor.words import status_lines, stop_words, text
 from cosmos_policy.robot_descriptions import read_description
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
@@ -97,7 +97,8 @@ def test_the_state_is_written_and_a_raised_stop_is_red_and_large(paths: GripperP
     account = Account()
     small = {}
     for stopped in (None, False, True):
-        account.stopped = stopped
+        if stopped is not None:
+            account.take_stop(stopped)
         words, ball = status_markers(account, "world").markers
         assert words.type == Marker.TEXT_VIEW_FACING
         assert ball.pose.position.x == STOP_AT[0]
@@ -126,6 +127,46 @@ def test_the_stop_is_known_from_the_first_report_of_its_owner() -> None:
     status = DiagnosticStatus(name=NAME, values=[KeyValue(key="emergency_stop", value="false")])
     account.take_diagnostics(DiagnosticArray(status=[status]))
     assert account.stopped is False
+
+
+class FakeClock:
+    """Stands still until it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("raised", [False, True])
+def test_a_stop_of_which_nobody_speaks_any_more_is_unknown(raised: bool) -> None:
+    clock = FakeClock()
+    account = Account(clock=clock)
+    account.take_stop(raised)
+    clock.now += SILENCE + 2.0
+    assert stop_words(account).startswith("unknown: nobody has spoken for 5 s")
+    _, ball = status_markers(account, "world").markers
+    assert (ball.color.r, ball.color.g, ball.color.b) == pytest.approx(GREY)
+    account.take_stop(raised)
+    assert stop_words(account) == ("RAISED: the arms hold" if raised else "not raised")
+
+
+def test_a_phase_says_how_old_it_is_when_the_planner_falls_silent() -> None:
+    clock = FakeClock()
+    account = Account(clock=clock)
+    account.take_feedback(RunTask.Feedback(phase=RunTask.Feedback.SCORING, plan_index=2))
+    assert ("phase", "scoring, plan 2") in status_lines(account)
+    clock.now += SILENCE + 6.0
+    assert ("phase", "scoring, plan 2, last heard 9 s ago") in status_lines(account)
+
+
+def test_a_task_whose_planner_is_gone_is_over() -> None:
+    account = Account()
+    account.begin_task()
+    account.lose_task("the planner is gone")
+    assert account.phase == "idle"
+    assert ("reason", "the planner is gone") in status_lines(account)
 
 
 def test_the_end_of_a_task_is_told_with_its_reason() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from action_msgs.srv import CancelGoal
@@ -18,12 +20,15 @@ from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 
 Tell = Callable[[str], None]
+HOLD = "If the arms must hold, press EMERGENCY STOP."
+PATIENCE = 2.0  # [s] of wall time until a question counts as unanswered
 
 
 class Operator:
     """Start and cancel tasks, raise and release the emergency stop.
 
-    Verbs return at once, from any thread; `tell` hears, in the node's thread, what became of them.
+    Verbs return at once, from any thread; `tell` hears, in the node's thread, what became of them. `complain` is to be
+    called there now and then.
     """
 
     def __init__(self, node: Node, tell: Tell, group: CallbackGroup) -> None:
@@ -34,6 +39,7 @@ class Operator:
         self._reset = node.create_client(ResetCell, "/sim/reset", callback_group=group)
         self._stops = node.create_publisher(Bool, emergency_stop.TOPIC, LATCHED)
         self._raised = self._heard = False
+        self._unanswered: dict[Any, tuple[str, float]] = {}  # future -> what to say of silence, and when it was asked
 
     @property
     def cell_is_there(self) -> bool:
@@ -46,17 +52,19 @@ class Operator:
             self._tell("nobody serves /run_task. Start the planner, or wait until it is up.")
             return
         goal = RunTask.Goal(instruction=instruction, max_chunks=max_chunks, seed=seed)
-        self._task.send_goal_async(goal).add_done_callback(self._on_answer)
+        silence = f"no answer from /run_task for {PATIENCE:.0f} s. Does the planner hang?"
+        self._await(self._task.send_goal_async(goal), _accepted, silence)
 
     def cancel(self) -> None:
         """Cancel every task, whoever started it."""
-        self._ask(self._cancel, CancelGoal.Request(), "/run_task", lambda _: "cancelled; the arms hold.")
+        self._ask(self._cancel, CancelGoal.Request(), "/run_task", _cancelled, HOLD)
 
     def raise_stop(self) -> None:
         """Raise the emergency stop on both ways; either may be the one that works."""
         self._stops.publish(Bool(data=True))
         self._raised = True
-        self._ask(self._stop, SetBool.Request(data=True), emergency_stop.SERVICE, lambda answer: answer.message)
+        published = f"`true` was published on {emergency_stop.TOPIC} all the same."
+        self._ask(self._stop, SetBool.Request(data=True), emergency_stop.SERVICE, _message, published)
 
     def hear_stop(self, raised: bool) -> None:
         """Follow the stop: once it is released, whoever joins later must not hear ours, which is latched."""
@@ -68,7 +76,7 @@ class Operator:
 
     def release_stop(self) -> None:
         """Release the emergency stop."""
-        self._ask(self._stop, SetBool.Request(data=False), emergency_stop.SERVICE, lambda answer: answer.message)
+        self._ask(self._stop, SetBool.Request(data=False), emergency_stop.SERVICE, _message)
 
     def reset_cell(self, seed: int, on_instruction: Tell) -> None:
         """Put the simulated cell to a start state; its instruction is handed on."""
@@ -80,12 +88,41 @@ class Operator:
 
         self._ask(self._reset, ResetCell.Request(seed=seed), "/sim/reset", words)
 
-    def _ask(self, client: Any, request: Any, name: str, words: Callable[[Any], str]) -> None:
+    def _ask(
+        self, client: Any, request: Any, name: str, words: Callable[[Any], str], remedy: str = "Does its node hang?"
+    ) -> None:
         if not client.service_is_ready():
             self._tell(f"nobody serves {name}. Is its node running?")
             return
-        client.call_async(request).add_done_callback(lambda future: self._tell(words(future.result())))
+        self._await(client.call_async(request), words, f"no answer from {name} for {PATIENCE:.0f} s. {remedy}")
 
-    def _on_answer(self, future: Any) -> None:
-        accepted = future.result().accepted
-        self._tell("the task was accepted." if accepted else "the planner rejected the task. Activate it.")
+    def _await(self, future: Any, words: Callable[[Any], str], silence: str) -> None:
+        self._unanswered[future] = (silence, time.monotonic())
+        future.add_done_callback(partial(self._on_answer, words))
+
+    def _on_answer(self, words: Callable[[Any], str], future: Any) -> None:
+        self._unanswered.pop(future, None)
+        self._tell(words(future.result()))
+
+    def complain(self) -> None:
+        """Name who has not answered; a late answer is told all the same."""
+        for future, (words, asked) in list(self._unanswered.items()):
+            if time.monotonic() - asked > PATIENCE:
+                self._unanswered.pop(future, None)
+                self._tell(words)
+
+
+def _accepted(handle: Any) -> str:
+    return "the task was accepted." if handle.accepted else "the planner rejected the task. Activate it."
+
+
+def _cancelled(answer: CancelGoal.Response) -> str:
+    if answer.goals_canceling:
+        return "the task is being cancelled; the arms hold when it has ended."
+    if answer.return_code == CancelGoal.Response.ERROR_REJECTED:
+        return f"the planner refused to cancel. {HOLD}"
+    return f"nothing was cancelled: no task runs, or the planner refused. {HOLD}"  # a refusing rclpy says no more
+
+
+def _message(answer: SetBool.Response) -> str:
+    return str(answer.message)

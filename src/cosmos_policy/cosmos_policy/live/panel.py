@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,9 +45,7 @@ class Panel:
         with panel.add_tab("Cameras"):
             self._cameras = {name: gui.add_image(EMPTY, label=name) for name in cameras}
         with panel.add_tab("Imagined"):
-            self._imagined_hint = gui.add_markdown(
-                "Start the graph with `imagined_images:=true` to see what is imagined."
-            )
+            self._imagined_hint = gui.add_markdown(HINT)
             self._imagined = gui.add_image(EMPTY, visible=False)
         with panel.add_tab("Plans"):
             self._candidates = gui.add_html("")
@@ -85,6 +84,14 @@ class Panel:
     def show_camera(self, name: str, pixels: NDArray[np.uint8]) -> None:
         """Show a camera's newest image."""
         self._cameras[name].image = pixels
+
+    def show_silence(self, name: str, seconds: float | None) -> None:
+        """Mark a camera that has sent nothing for a while; infinite: never; None: it sends."""
+        label = name
+        if seconds is not None:
+            label += f": nothing for {seconds:.0f} s, the picture is old" if math.isfinite(seconds) else ": nothing yet"
+        if self._cameras[name].label != label:
+            self._cameras[name].label = label
 
     def show_imagined(self, pixels: NDArray[np.uint8]) -> None:
         """Show what was imagined."""
@@ -128,9 +135,7 @@ class Panel:
             return
         gui = event.client.gui
         with gui.add_modal("Release the emergency stop?") as dialogue:
-            gui.add_markdown(
-                "Is the cause cleared, and is everybody away from the arms? Nothing moves until a new goal."
-            )
+            gui.add_markdown(QUESTION)
             yes = gui.add_button("Release", color="red")
             no = gui.add_button("Keep it raised", color="gray")
 
@@ -162,7 +167,7 @@ def _curves(
 
 
 def _status_html(account: Account) -> str:
-    colour = "#777" if account.stopped is None else "#e03131" if account.stopped else "#2f9e44"
+    colour = "#777" if account.stop is None else "#e03131" if account.stop else "#2f9e44"
     styles = {"emergency stop": f"color:{colour};font-weight:bold"}
     rows = "".join(
         f"<tr><td style='opacity:.6;padding-right:.8em;vertical-align:top'>{html.escape(heading)}</td>"

@@ -7,7 +7,7 @@ goal of its own.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,17 +20,18 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from cosmos_policy.emergency_stop import EmergencyStop
-from cosmos_policy.monitor.account import Account
+from cosmos_policy.monitor.account import SILENCE, Account
 from cosmos_policy.qos import LATCHED, REPORTS
 from cosmos_policy_core.errors import CosmosPolicyError
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
-from cosmos_policy_msgs.msg import PlanReport
+from cosmos_policy_msgs.msg import ActionChunk, PlanReport
 
 TASK, CHUNK = "/run_task", "/execute_chunk"
 RUNNING = (GoalStatus.STATUS_ACCEPTED, GoalStatus.STATUS_EXECUTING, GoalStatus.STATUS_CANCELING)
 ENDED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
 PATIENCE, MOST_QUESTIONS = 1.0, 5  # [s] until a question is repeated
+GONE = f"the planner is gone: nobody serves {TASK}"
 
 
 @dataclass
@@ -58,6 +59,8 @@ class Listener:
         on_stop: Callable[[bool], None] | None = None,
     ) -> None:
         self._node, self._account, self._on_plan, self._on_stop = node, account, on_plan, on_stop
+        self._joints: tuple[str, ...] = ()
+        self._served = 0.0
         self._asked: set[bytes] = set()
         self._open: dict[bytes, _Question] = {}
         # Publishers that do not latch are not heard on latched topics; the warning about them would only confuse.
@@ -75,35 +78,62 @@ class Listener:
             RunTask.Impl.GetResultService, f"{TASK}/_action/get_result", callback_group=group
         )
 
+    def expect(self, joint_names: tuple[str, ...]) -> None:
+        """Take plans of these joints alone from now on, and forget one of others."""
+        if joint_names != self._joints:
+            self._joints, self._account.plan = joint_names, None
+
     def _take_report(self, report: PlanReport) -> None:
+        if not self._joints:
+            return  # nobody can show it before the contract is read
         try:
             plan = PlanRecord.from_report(report)
         except (ValueError, CosmosPolicyError) as error:
-            self._account.problem = f"/plan_report cannot be read ({error})"
-            self._node.get_logger().warning(self._account.problem)
+            self._refuse(f"/plan_report cannot be read ({error})")
             return
+        for chunk in report.candidates:
+            if problem := self._misfit(chunk):
+                self._refuse(f"plan {plan.index} {problem}")
+                return
         known = plan.values[np.isfinite(plan.values)]
         lowest, highest = (float(known.min()), float(known.max())) if known.size else (np.nan, np.nan)
         self._account.take_plan(plan, lowest, highest)
         self._on_plan(plan)
 
+    def _refuse(self, problem: str) -> None:
+        self._account.problem = problem
+        self._node.get_logger().warning(problem)
+
+    def _misfit(self, chunk: ActionChunk) -> str:
+        """Say why a candidate cannot be drawn on this robot; empty where it can."""
+        if tuple(chunk.joint_names) != self._joints:
+            moved, known = _listed(chunk.joint_names), _listed(self._joints)
+            return f"moves {moved}, not {known}. Give this view the planner's embodiment."
+        return "" if chunk.horizon else f"has no actions in candidate {chunk.candidate_id}."
+
     def _take_stop(self, raised: bool) -> None:
-        self._account.stopped = raised
+        self._account.take_stop(raised)
         if self._on_stop is not None:
             self._on_stop(raised)
 
     def _take_feedback(self, message: Any) -> None:
         if bytes(message.goal_id.uuid) in self._asked:
             return  # overtaken by the end of its goal
-        self._account.begin_task()
-        self._account.feedback = message.feedback
+        self._account.take_feedback(message.feedback)
 
     def _take_execution(self, message: Any) -> None:
         self._account.execution = message.feedback
 
     def ask_again(self) -> None:
-        """Repeat questions that stay unanswered: the first one to a server that just appeared can get lost."""
+        """Repeat questions that stay unanswered: the first one to a server that just appeared can get lost.
+
+        A task whose server is gone is over: nobody will tell its end.
+        """
         now = time.monotonic()
+        if not self._account.running or self._results.service_is_ready():
+            self._served = now
+        elif now - self._served > SILENCE:
+            self._account.lose_task(GONE)
         for identity, question in list(self._open.items()):
             if question.times >= MOST_QUESTIONS:
                 del self._open[identity]
@@ -134,3 +164,8 @@ class Listener:
         # A goal that was refused because another one runs tells nothing of the task; one long gone has no result.
         if response.status in ENDED and response.result.termination != RunTask.Result.BUSY:
             self._account.end_task(response.result)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name joints without filling the screen: their number and the first one."""
+    return f"{len(names)} joints ({names[0]}, ...)" if names else "no joints"

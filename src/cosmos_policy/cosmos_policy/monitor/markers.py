@@ -54,7 +54,7 @@ def status_markers(account: Account, frame: str) -> MarkerArray:
     words.pose.position = _point(STATUS_AT)
     words.scale.z = LETTER
     words.text = text(status_lines(account))
-    colour = GREY if account.stopped is None else RED if account.stopped else GREEN
+    colour = GREY if account.stop is None else RED if account.stop else GREEN
     ball = _marker(frame, "emergency_stop", 0, Marker.SPHERE, colour, 1.0)
     ball.pose.position = _point(STOP_AT)
     ball.scale.x = ball.scale.y = ball.scale.z = 0.15 if account.stopped else 0.06

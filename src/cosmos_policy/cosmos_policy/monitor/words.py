@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from cosmos_policy.monitor.account import Account
+from cosmos_policy.monitor.account import SILENCE, Account
 
-STOP_UNKNOWN = "unknown: no chunk executor has spoken"
+STOP_UNKNOWN = "unknown: nobody has spoken yet"
 MOST_COMPLAINTS = 3
 
 
@@ -25,10 +25,13 @@ def status_lines(account: Account) -> list[tuple[str, str]]:
 
 
 def stop_words(account: Account) -> str:
-    """Say whether the emergency stop is raised."""
+    """Say whether the emergency stop is raised, as far as anybody has said so lately."""
     if account.stopped is None:
         return STOP_UNKNOWN
-    return "RAISED: the arms hold" if account.stopped else "not raised"
+    if account.stop is None:
+        last = "RAISED" if account.stopped else "not raised"
+        return f"unknown: nobody has spoken for {account.stop_silence:.0f} s; {last} before"
+    return "RAISED: the arms hold" if account.stop else "not raised"
 
 
 def text(lines: Sequence[tuple[str, str]], width: int = 60) -> str:
@@ -37,8 +40,15 @@ def text(lines: Sequence[tuple[str, str]], width: int = 60) -> str:
 
 
 def _phase(account: Account) -> str:
+    if not account.running:
+        return account.phase
+    silence = account.feedback_silence
+    return _progress(account) + (f", last heard {silence:.0f} s ago" if silence > SILENCE else "")
+
+
+def _progress(account: Account) -> str:
     feedback, execution = account.feedback, account.execution
-    if not account.running or feedback is None:
+    if feedback is None:
         return account.phase
     words = f"{account.phase}, plan {feedback.plan_index}"
     if feedback.phase == feedback.EXECUTING and feedback.steps:
@@ -60,4 +70,4 @@ def _plan(account: Account) -> str:
 
 def _reasons(account: Account) -> list[str]:
     waiting = account.feedback.waiting_for if account.running and account.feedback is not None else ""
-    return [reason for reason in (waiting, account.outcome, account.problem) if reason]
+    return [reason for reason in (waiting, account.outcome, account.problem, *account.silent) if reason]
