@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,8 +53,10 @@ def test_every_shipped_configuration_fits_its_robot(name: str) -> None:
 
 def test_planning_ships_as_published_without_its_leak_and_for_q() -> None:
     plain, noise, q = (load(name) for name in ("aloha_planning", "aloha_planning_noise", "aloha_planning_q"))
+    q_noise = load("aloha_planning_q_noise")
     assert noise.objective.hidden_frames == "noise" and noise.sampling.absolute_scale
-    assert q.objective.value_input == "action"
+    assert (q.objective.value_input, q.objective.hidden_frames) == ("action", "denoised")
+    assert q_noise == noise.model_copy(update={"objective": replace(noise.objective, value_input="action")})
     assert plain.optimiser == noise.optimiser == q.optimiser
     assert not plain.sampling.demonstrations_are_rollouts and load("aloha").sampling.demonstrations_are_rollouts
 

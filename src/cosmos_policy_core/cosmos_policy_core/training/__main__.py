@@ -33,7 +33,8 @@ class Options:
     """
 
     config: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="CONFIG")]
-    """libero, robocasa, aloha, aloha_planning, aloha_planning_noise, aloha_planning_q, nano; or a YAML file."""
+    """libero, robocasa, aloha, aloha_planning, aloha_planning_noise, aloha_planning_q, aloha_planning_q_noise, nano; or
+    a YAML file."""
     start: Annotated[str, tyro.conf.arg(name="from")]
     """Checkpoint to start from: a folder, the name of a shipped one, or a hub id."""
     data: tuple[Path, ...]
