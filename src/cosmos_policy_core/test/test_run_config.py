@@ -67,6 +67,10 @@ def test_planning_ships_as_published_without_its_leak_and_for_q() -> None:
         ("batch.sizes=3", r"nano\.yaml: batch\.sizes: is no key\. Did you mean size\?"),
         ("objective.action_wieght=2", r"objective\.action_wieght: is no key\. Did you mean action_weight\?"),
         ("optimiser.cycles=[{lenght: 3}]", r"optimiser\.cycles\.0\.lenght: is no key\. Did you mean length\?"),
+        (
+            "optimiser.cycles=[{length: 3, warm_up: 3}]",
+            r"optimiser\.cycles\.0\.warm_up: should be less than the cycle's length of 3, not 3\. Correct the value",
+        ),
         ("sampling={}", r"sampling\.gamma: is missing\. Take it from the shipped configuration nearest to yours"),
         ("steps=0", r"steps: Input should be greater than 0, not 0\."),
         ("objective.value_input=futur", r"objective\.value_input: Input should be 'all', 'future'"),

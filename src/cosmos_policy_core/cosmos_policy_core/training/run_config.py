@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from cosmos_policy_core.data.sampling import Mix, SamplingPolicy
 from cosmos_policy_core.errors import ConfigurationError
@@ -61,6 +61,14 @@ class CycleConfig(_Strict):
     start: float = 1.0
     peak: float = 1.0
     end: float = 1.0
+
+    @field_validator("warm_up")
+    @classmethod
+    def _leaves_steps_for_the_rest(cls, steps: int, info: ValidationInfo) -> int:
+        length = info.data.get("length", FOREVER)
+        if steps >= length:
+            raise ValueError(f"should be less than the cycle's length of {length}")
+        return steps
 
     @property
     def cycle(self) -> Cycle:
@@ -212,7 +220,8 @@ def _sentence(error: ValidationError) -> str:
         return f"{key}: is no key. " + (f"Did you mean {close[0]}?" if close else f"There are {', '.join(known)}.")
     if first["type"] == "missing":
         return f"{key}: is missing. Take it from the shipped configuration nearest to yours: {', '.join(shipped())}."
-    return f"{key}: {first['msg']}, not {first['input']!r}. Correct the value."
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, not {first['input']!r}. Correct the value."
 
 
 def _known(where: tuple[int | str, ...]) -> list[str]:
