@@ -96,15 +96,18 @@ def five_sigma(probability: np.ndarray, count: int, other: int) -> np.ndarray:
     return 5 * np.sqrt(probability * (1 - probability) * (1 / count + 1 / other)) + 1e-5
 
 
-@cases("sigma_dist")
-def test_training_noise_levels_are_distributed_like_the_reference_s(case: Case) -> None:
-    sde, frames, count = case.config["sde"], case.config["net"]["state_t"], 1_000_000
-    distribution = NoiseDistribution(
+def distribution_of(sde: dict[str, Any]) -> NoiseDistribution:
+    return NoiseDistribution(
         log_mean=sde["p_mean"],
         log_std=sde["p_std"],
         uniform_low=sde["uniform_lower"],
         uniform_high=sde["uniform_upper"],
     )
+
+
+@cases("sigma_dist")
+def test_training_noise_levels_are_distributed_like_the_reference_s(case: Case) -> None:
+    distribution, frames, count = distribution_of(case.config["sde"]), case.config["net"]["state_t"], 1_000_000
     generator = torch.Generator().manual_seed(case.config["seed"])
     draws = distribution.sample(count, 1, generator).numpy()
     expected = case["out_hist_counts"] / case.config["n"]
@@ -119,3 +122,21 @@ def test_training_noise_levels_are_distributed_like_the_reference_s(case: Case) 
         below = np.searchsorted(np.sort(values), case[name]) / count
         assert (np.abs(below - levels) <= five_sigma(levels, count, reference_count)).all(), name
     close(np.sqrt(frames), case["out_video_noise_multiplier"], rtol=1e-12)
+
+
+@cases("sigma_dist")
+def test_training_noise_has_the_moments_of_the_reference_s(case: Case) -> None:
+    sde, count = case.config["sde"], 1_000_000
+    draws = distribution_of(sde).sample(count, 1, torch.Generator().manual_seed(case.config["seed"])).numpy()
+    logs, above = np.log(draws), draws > sde["uniform_upper"]
+    spread = logs.std()
+    for name, found, deviation in (
+        ("out_mean_log_sigma", logs.mean(), spread),
+        ("out_std_log_sigma", spread, np.square(logs - logs.mean()).std() / (2 * spread)),
+        ("out_mean_sigma", draws.mean(), draws.std()),
+        ("out_frac_above_uniform_upper", above.mean(), above.std()),
+    ):
+        close(found, case[name], atol=5 * deviation * np.sqrt(1 / count + 1 / case.config["n"]))
+    samples, shared = case["out_training_shape"]
+    assert shared == 1  # level per sample, whatever the number of frames
+    assert distribution_of(sde).sample(samples, case.config["net"]["state_t"], torch.Generator()).shape == (samples,)

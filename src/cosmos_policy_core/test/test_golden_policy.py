@@ -143,8 +143,11 @@ def test_sampling_in_the_deployed_precision_stays_near_the_reference(case: Case)
         name = call["name"]
         exact, _ = prepare(case, call, case.tensor("in_latents"), full).run(full)
         close(exact, case[f"out_{name}_sample_f32"], **SAMPLE)
-        prepared = prepare(case, call, case.tensor("in_latents"), half)
+        latents = case.tensor("in_latents")
+        prepared = prepare(case, call, latents, half)
         sampled, seen = prepared.run(half)
+        untouched = torch.equal(latents, case.tensor("in_latents"))
+        assert untouched == case[f"out_{name}_orig_clean_equals_latents"]
         assert str(sampled.dtype).removeprefix("torch.") == str(case[f"out_{name}_sample_dtype"]).removeprefix("torch.")
         assert relative_error(sampled, case[f"out_{name}_sample"]) < 3e-2
         given = prepared.inputs(half, seen)

@@ -75,6 +75,8 @@ def test_training_samples_see_the_frames_that_the_reference_shows_them(case: Cas
         name = variant["name"]
         close(condition_masks(batch.kind, order, objective_of(variant["flags"])), case[f"out_{name}_mask_BT"])
         close(inject_all(batch.latents, order, batch), case[f"out_{name}_gt_frames"])
+        untouched = torch.equal(batch.latents, case.tensor("in_latents"))
+        assert untouched == case[f"out_{name}_orig_gt_frames_equal_latents"]
 
 
 def loss_of(case: Case, variant: dict[str, Any], gradients: bool) -> tuple[Loss, torch.nn.Module]:
@@ -96,6 +98,9 @@ def test_every_loss_variant_matches_the_reference(case: Case) -> None:
         close(loss.per_frame, case[f"out_{name}_edm_loss_per_frame"], **LOSS)
         close(loss.per_frame * loss.weights, case[f"out_{name}_masked_loss_per_frame"], **LOSS)
         close(loss.total, case[f"out_{name}_loss"], **LOSS)
+        if f"out_{name}_mse_loss" in case:
+            close((loss.x0 - loss.target).square().mean(), case[f"out_{name}_mse_loss"], **LOSS)
+            close(loss.total / objective_of(variant["flags"]).scale, case[f"out_{name}_edm_loss"], **LOSS)
 
 
 @cases("train_loss")
