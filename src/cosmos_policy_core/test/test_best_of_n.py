@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cosmos_policy_core.errors import ConfigurationError, ModelError
-from cosmos_policy_core.planning.best_of_n import choose
+from cosmos_policy_core.planning.best_of_n import choose, choose_so_far
 
 
 def _constant(*values: float) -> np.ndarray:
@@ -61,3 +61,13 @@ def test_values_of_the_wrong_shape_are_refused() -> None:
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigurationError, match="majority_mean"):
         choose(_constant(0.5), "best")
+
+
+def test_a_share_without_an_answer_does_not_hide_what_the_other_share_says() -> None:
+    values = _constant(0.0, 0.0, 0.0, 0.0, 0.2, 0.2, 0.9, 0.2)
+    known = np.zeros(values.shape, dtype=bool)
+    assert choose_so_far(values, known).index == 0
+    known[4:] = True
+    assert choose_so_far(values, known).index == 6
+    known[0, 0, :2], values[0, 0, :2] = True, 0.95  # compared by the two members that both have
+    assert choose_so_far(values, known).index == 0

@@ -61,8 +61,9 @@ def choose_so_far(
 ) -> Decision:
     """Choose with some values still unknown; with all known, or pruned, the same choice as `choose` of all.
 
-    Candidates that can no longer win are out. The others are compared by the members that all of them have, so that
-    nobody wins by having been asked an easier question; without any such member the first candidate is kept.
+    Candidates that can no longer win are out. Those of the others that have values are compared by the members that all
+    of them have, so that nobody wins by having been asked an easier question; the first is kept where there is no such
+    member, or where nobody has values.
 
     Args:
         values: (n, futures, members), read where known; NaN there is a failed prediction: never chosen.
@@ -80,9 +81,11 @@ def choose_so_far(
     if not able.any():
         raise ModelError(f"all {len(flat)} candidates failed to be valued. Read the scorers' log for the cause.")
     totals = np.array([_estimate(row[mask], scheme, threshold) for row, mask in zip(flat, asked, strict=True)])
-    shared = asked[able].all(axis=0)
+    valued = able & asked.any(axis=1)
+    compared = valued if valued.any() else able
+    shared = asked[compared].all(axis=0)
     ranking = np.array([_estimate(row[shared], scheme, threshold) for row in flat])
-    ranking = np.where(able, np.nan_to_num(ranking, nan=0.0), -np.inf)
+    ranking = np.where(compared, np.nan_to_num(ranking, nan=0.0), -np.inf)
     return Decision(index=int(np.argmax(ranking)), candidate_values=totals)
 
 

@@ -15,10 +15,12 @@ class Budget:
 
     remaining: seconds left for this plan, on any clock; unlimited when None.
     cancelled: true when nobody wants the plan any more.
+    step: seconds that one more denoising step will take, asked once before each; 0 when None.
     """
 
     remaining: Callable[[], float] | None = None
     cancelled: Callable[[], bool] | None = None
+    step: Callable[[], float] | None = None
 
     @classmethod
     def until(cls, deadline: float, cancelled: Callable[[], bool] | None = None) -> Budget:
@@ -26,7 +28,7 @@ class Budget:
 
         It is over when another step as long as the one before would end too late.
         """
-        return cls(_Pace(deadline), cancelled)
+        return cls(lambda: deadline - time.monotonic(), cancelled, _LastStep())
 
     @property
     def limited(self) -> bool:
@@ -38,7 +40,10 @@ class Budget:
 
     def is_over(self) -> bool:
         """Tell whether planning should stop now, for either reason."""
-        return self.cancel_wanted() or (self.remaining is not None and self.remaining() <= 0)
+        if self.cancel_wanted():
+            return True
+        step = 0.0 if self.step is None else self.step()
+        return self.remaining is not None and self.remaining() <= step
 
     def check(self) -> None:
         """Raise PlanCancelled when nobody wants the plan any more."""
@@ -46,15 +51,14 @@ class Budget:
             raise PlanCancelled("the plan was cancelled; the device is free, and no chunk was chosen.")
 
 
-class _Pace:
-    """Time left before a deadline, less what one more step will take by the last one's measure."""
+class _LastStep:
+    """What one more step will take, by the last one's measure [s]; 0 before the first."""
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
+    def __init__(self) -> None:
         self._last: float | None = None
 
     def __call__(self) -> float:
         now = time.monotonic()
         step = 0.0 if self._last is None else now - self._last
         self._last = now
-        return self._deadline - now - step
+        return step

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +95,9 @@ class Scoring:
         self.clean = world.world_input(scene, proposals, retile=settings.retile)
         steps = world.config.steps
         self.imagines = wants_futures(world, settings)
-        future_steps = member_steps(settings.futures, settings.future_steps or steps.future)
-        self.future_steps = future_steps[: settings.valued_futures] if self.imagines else [0]
+        self.future_steps = (
+            member_steps(settings.futures, settings.future_steps or steps.future) if self.imagines else [0]
+        )
         self.value_steps = member_steps(settings.values, settings.value_steps or steps.value)
         shape = (len(self.clean), len(self.future_steps), settings.values)
         self.values: NDArray[np.float64] = np.full(shape, np.nan)
@@ -142,26 +144,15 @@ class Scoring:
             PlanCancelled: by the budget.
             ModelError: the network returned numbers that are not finite.
         """
-        try:
-            if not self.settings.pruning and not self.budget.limited:
-                self.run_all()
-            while cells := self._next_round():
-                self.imagine(cells)
-                self.evaluate(cells)
-        except SamplingStopped:
-            self.budget.check()
-            return False
-        return True
+        return self._fill(self._contested) if self.settings.pruning else self.run_all()
 
-    def run_all(self) -> None:
-        """Evaluate every cell, all of a stage together.
+    def run_all(self) -> bool:
+        """Evaluate every cell, all of a stage together where no time can run out, until the budget is spent.
 
-        Raises:
-            SamplingStopped: the budget is over; nothing more is known than before.
+        Returns:
+            Whether every cell is known. Errors as in `run`.
         """
-        cells = [(int(k), int(f), int(v)) for k, f, v in np.argwhere(~self.known)]
-        self.imagine(cells)
-        self.evaluate(cells)
+        return self._fill(self._unknown)
 
     def imagine(self, cells: list[Cell]) -> None:
         """Sample the futures that these cells need and that are not there yet."""
@@ -192,13 +183,28 @@ class Scoring:
         self.calls["evaluate"] += sum(self._calls(count) for count in steps)
         self.seconds["evaluate"] += time.perf_counter() - started
 
-    def _next_round(self) -> list[Cell]:
-        settings, known = self.settings, self._by_candidate(self.known)
-        if not settings.pruning:
-            cells = next_round(known, np.ones(len(known), dtype=bool), self.order, ROUND)
-        else:
-            values, scheme = self._by_candidate(self.values), settings.aggregate
-            cells = contested_round(values, known, self.order, ROUND, scheme, self.threshold, self.finish_best)
+    def _fill(self, next_cells: Callable[[], list[Cell]]) -> bool:
+        """Evaluate round after round; tell whether the last one was reached before the budget was over."""
+        try:
+            while cells := self._by_chunk(next_cells()):
+                self.imagine(cells)
+                self.evaluate(cells)
+        except SamplingStopped:
+            self.budget.check()
+            return False
+        return True
+
+    def _unknown(self) -> list[Cell]:
+        known = self._by_candidate(self.known)
+        size = ROUND if self.budget.limited else known.size
+        return next_round(known, np.ones(len(known), dtype=bool), self.order, size)
+
+    def _contested(self) -> list[Cell]:
+        values, known, scheme = self._by_candidate(self.values), self._by_candidate(self.known), self.settings.aggregate
+        return contested_round(values, known, self.order, ROUND, scheme, self.threshold, self.finish_best)
+
+    def _by_chunk(self, cells: list[Cell]) -> list[Cell]:
+        """(candidate, leaf, member) -> (chunk, future, member)."""
         per_chunk = len(self.future_steps)
         return [(k * self.per_candidate + leaf // per_chunk, leaf % per_chunk, member) for k, leaf, member in cells]
 

@@ -84,11 +84,11 @@ def search(
     policy_text: TextContext | None = None,
     finish_best: bool = False,
 ) -> Valuation:
-    """Grow the tree depth by depth; a depth that the budget cuts off is left out whole.
+    """Grow the tree depth by depth; of one that the budget cuts off only the first is kept, as far as it is known.
 
-    Each state of a depth gets one chunk from the policy, and each chunk `settings.valued_futures` states. All states
-    of a depth are asked together. Leaves that cannot change the choice are neither imagined nor valued, where the
-    choice rests on leaves alone (`depth_values` last).
+    Each state of a depth gets one chunk from the policy, and each chunk `settings.futures` states. All states of a
+    depth are asked together. Leaves that cannot change the choice are neither imagined nor valued, where the choice
+    rests on leaves alone (`depth_values` last).
 
     Args:
         scene: the present as the world model encodes it.
@@ -100,8 +100,9 @@ def search(
     """
     search = _Search(policy, world, scene, proposals, settings, budget, policy_text or scene.text, finish_best)
     try:
-        for depth in range(1, settings.depth + 1):
-            search.descend(depth)
+        depth = 1
+        while search.descend(depth) and depth < settings.depth:
+            depth += 1
     except SamplingStopped:
         budget.check()
     return search.valuation()
@@ -131,11 +132,15 @@ class _Search:
         self.seconds = {"propose": 0.0}
         self.calls = {"propose": 0}
 
-    def descend(self, depth: int) -> None:
+    def descend(self, depth: int) -> bool:
         """Value the chunks of a depth and, before the last, propose the next ones from their states.
 
+        Returns:
+            Whether the depth was completed. What is known of one that the budget cut off is kept where no other depth
+            says more.
+
         Raises:
-            SamplingStopped: the budget is over; the depth is left out.
+            SamplingStopped: the budget is over while the next chunks are proposed.
         """
         last, settings = depth == self.settings.depth, self.settings
         scoring = Scoring(
@@ -147,15 +152,15 @@ class _Search:
             per_candidate=len(self.parents) // len(self.roots),
             finish_best=self.finish_best,
         )
-        if not (last and settings.depth_values == "last"):
-            scoring.run_all()
-        elif not scoring.run():
-            raise SamplingStopped("time was up within the last depth of the search.")
+        complete = scoring.run() if last and settings.depth_values == "last" else scoring.run_all()
+        if not complete and (self.levels or not scoring.spent):
+            return False
         first = len(self.tree.nodes)
         self.tree = self.tree.grown(_nodes(scoring, depth, self.parents))
         self.levels.append(scoring)
-        if not last:
+        if complete and not last:
             self._propose(scoring, depth, first)
+        return complete
 
     def _propose(self, scoring: Scoring, depth: int, first: int) -> None:
         began, settings = time.perf_counter(), self.settings
@@ -170,14 +175,14 @@ class _Search:
         self.seconds["propose"] += time.perf_counter() - began
 
     def valuation(self) -> Valuation:
-        """Sum up the deepest complete level; nothing is known before the first."""
+        """Sum up the deepest level that was kept; nothing is known before the first."""
         settings = self.settings
         if not self.levels:
-            unknown = (len(self.roots), settings.valued_futures, settings.values)
+            unknown = (len(self.roots), settings.futures, settings.values)
             threshold = threshold_for(self.world, settings)
             return Valuation(np.full(unknown, np.nan), np.zeros(unknown, dtype=bool), False, threshold, 0, 0)
         reached, deepest = len(self.levels), self.levels[-1].valuation(len(self.levels) == settings.depth)
-        if settings.depth_values == "average":
+        if settings.depth_values == "average" and reached > 1:
             values = self.tree.values(len(self.roots), reached, average=True)
             deepest = dataclasses.replace(deepest, values=values)
         stages = ("imagine", "evaluate")
