@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage
 
 from cosmos_policy_core.data import jpeg
+from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.planning.presets import PlannerSettings
 from cosmos_policy_msgs.msg import ActionChunk, ImaginedState, PlanSettings, ScoredChunk
 
@@ -49,6 +50,8 @@ def settings_of(message: PlanSettings, candidates: int) -> PlannerSettings:
         ConfigurationError: they make no sense, or come from another version.
     """
     imagine = {value: key for key, value in IMAGINE.items()}
+    if message.imagine not in imagine:
+        raise ConfigurationError(f"planner: imagine {message.imagine} is unknown. Run matching versions.")
     return PlannerSettings(
         n=candidates,
         futures=message.futures,
@@ -60,7 +63,7 @@ def settings_of(message: PlanSettings, candidates: int) -> PlannerSettings:
         value_steps=message.value_steps or None,
         seeds=message.seeds or None,
         retile=message.retile,
-        imagine=imagine.get(message.imagine),
+        imagine=imagine[message.imagine],
         pruning=message.pruning,
         depth=message.depth,
         depth_values=message.depth_values,

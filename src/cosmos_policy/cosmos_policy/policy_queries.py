@@ -90,6 +90,7 @@ class PolicyQueries:
                     f"seeds: {len(request.seeds)} for {request.n} chunk(s). Give one seed each, or none.",
                 )
             budget, clock = self._budget(request), Stages(response.stages)
+            budget.check()
             scene = clock.run(StageTime.ENCODE, lambda: self._scene(request.observation, request.plan_id))
             seeds, steps = list(request.seeds) or _fresh_seeds(request.n), int(request.steps) or None
             proposals = clock.run(

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from std_msgs.msg import Bool
 
 from cosmos_policy.errors import ParameterError
 from cosmos_policy.messages import seconds
-from cosmos_policy.plan_messages import scored_message
+from cosmos_policy.plan_messages import scored_message, settings_message, settings_of
+from cosmos_policy.planner import planning
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.run_task import Commander, TaskOutcome
+from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.evaluation.report.decision import VERSION, read_decisions
 from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
@@ -419,10 +422,18 @@ def test_a_scorer_that_fails_leaves_its_work_to_the_others(graph: FakeGraph, com
 def test_a_slow_scorer_does_not_hold_the_plan_up(graph: FakeGraph, commander: Commander) -> None:
     answer = threading.Event()
     graph.policy.score = lambda request: (answer.wait(10.0), graph.policy.score_well(request))[1]
+
+    def score_twice(request: ScoreChunks.Request) -> ScoreChunks.Response:
+        response = graph.second_scorer.score_well(request)
+        response.evaluations_spent *= 2
+        return response
+
+    graph.second_scorer.score = score_twice
     with graph.planner(scorers=["/policy", "/second_scorer"]):
         Running(commander, max_chunks=1).wait()
         until(lambda: bool(graph.reports and graph.cancelled))
         answer.set()
+    assert graph.reports[0].evaluations_spent + graph.reports[0].evaluations_saved == 4 * 3 * 5
     outcomes = {share.scorer: share.outcome for share in graph.reports[0].shares}
     assert outcomes == {"/policy": ScorerShare.LATE, "/second_scorer": ScorerShare.ANSWERED}
     assert np.isfinite(graph.reports[0].candidate_values).all()
@@ -513,6 +524,26 @@ def test_a_policy_that_proposes_nothing_ends_the_task(graph: FakeGraph, commande
     assert "0 chunk(s) instead of 4" in outcome.message
 
 
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [("seed", "candidate 1 of seed 7 for candidate 1 of seed 196"), ("candidate_id", "candidate 7 of seed 196")],
+)
+def test_chunks_that_were_not_asked_for_end_the_task(
+    graph: FakeGraph, commander: Commander, field: str, message: str
+) -> None:
+    def propose(request: ProposeChunks.Request) -> ProposeChunks.Response:
+        response = graph.policy.propose_well(request)
+        setattr(response.chunks[1], field, 7)
+        return response
+
+    graph.policy.propose = propose
+    with graph.planner(preset="reference"):
+        outcome = Running(commander, seed=195).wait()
+    assert outcome.termination == Result.POLICY_FAILED
+    assert message in outcome.message
+    assert not graph.executor.goals
+
+
 def test_a_cancelled_plan_is_taken_from_the_devices(graph: FakeGraph, commander: Commander) -> None:
     answer = threading.Event()
     graph.policy.score = lambda request: (answer.wait(5.0), graph.policy.score_well(request))[1]
@@ -539,6 +570,25 @@ def test_out_of_time_the_policys_own_chunk_is_run(graph: FakeGraph, commander: C
     assert report.time_limit == 0.3
     assert 0 < graph.policy.scorings[0].time_limit < 0.3
     assert (report.evaluations_spent, report.evaluations_saved) == (0, 60)
+
+
+def test_out_of_time_the_best_of_the_answered_share_is_run(graph: FakeGraph, commander: Commander) -> None:
+    answer = threading.Event()
+    graph.policy.score = lambda request: (answer.wait(10.0), graph.policy.score_well(request))[1]
+    known = iter([True])  # one answer: nobody is left to do the silent one's work
+
+    def score_once(request: ScoreChunks.Request) -> ScoreChunks.Response:
+        if not next(known, False):
+            answer.wait(10.0)
+        return graph.second_scorer.score_well(request)
+
+    graph.second_scorer.score = score_once
+    graph.second_scorer.values = lambda candidate: 0.9 if candidate == 3 else 0.2
+    with graph.planner(scorers=["/policy", "/second_scorer"], deadline=1.0):
+        Running(commander, max_chunks=1).wait()
+        until(lambda: bool(graph.reports))
+        answer.set()
+    assert (graph.reports[0].completed, graph.reports[0].chosen) == (PlanReport.PARTLY_VALUED, 3)
 
 
 def test_the_candidates_that_time_allowed_are_compared(graph: FakeGraph, commander: Commander) -> None:
@@ -596,6 +646,7 @@ def test_the_settings_of_a_plan_reach_the_scorer_and_the_report(graph: FakeGraph
     ("wrong", "message"),
     [
         ({"mode": "deadline"}, "deadline: 0"),
+        ({"deadline": float("inf")}, "deadline: inf"),
         ({"aggregation": "lcb", "futures": 1, "values": 1}, "lcb"),
         ({"depth": 2, "q_values": True}, "depth"),
         ({"threshold": 1.0}, "threshold"),
@@ -604,6 +655,14 @@ def test_the_settings_of_a_plan_reach_the_scorer_and_the_report(graph: FakeGraph
 def test_settings_that_make_no_sense_are_refused_at_the_start(wrong: dict, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         PlannerSettings(**wrong)
+
+
+def test_settings_of_another_version_are_refused() -> None:
+    message = settings_message(PlannerSettings().planning)
+    assert settings_of(message, 8) == PlannerSettings().planning
+    message.imagine = 99
+    with pytest.raises(ConfigurationError, match="imagine 99 is unknown"):
+        settings_of(message, 8)
 
 
 def test_an_executor_that_is_not_ready_yet_is_asked_again(graph: FakeGraph, commander: Commander) -> None:
@@ -659,6 +718,26 @@ def test_a_chunk_that_fails_ends_the_plan_that_is_made_meanwhile(graph: FakeGrap
         answer.set()
     assert outcome.termination == Result.EXECUTION_FAILED
     assert outcome.message == "/execute_chunk: right arm: overload."
+
+
+def test_a_defect_of_the_planner_leaves_the_arms_at_rest(
+    graph: FakeGraph, commander: Commander, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph.executor.chunk_seconds = 5.0
+    report, sound = planning.plan_report, iter([True])
+
+    def report_once(*given: Any) -> PlanReport:
+        if not next(sound, False):
+            raise RuntimeError("two and two are five")
+        time.sleep(1.5)  # the second plan begins as long before the seam
+        return report(*given)
+
+    monkeypatch.setattr(planning, "plan_report", report_once)
+    with graph.planner(mode="overlap"):
+        outcome = Running(commander).wait()
+        assert graph.executor.cancelled == 1
+    assert outcome.termination == Result.EXECUTION_FAILED
+    assert "the planner has a defect" in outcome.message
 
 
 def test_a_plan_uses_only_images_acquired_after_the_arms_came_to_rest(graph: FakeGraph, commander: Commander) -> None:

@@ -254,7 +254,7 @@ def test_shares_of_two_scorers_lead_to_the_choice_of_one(
 
 @pytest.mark.parametrize("query", ["propose", "score"])
 def test_a_cancelled_plan_frees_the_device_within_a_denoising_step(
-    asker: Asker, node: PolicyNode, observation: Observation, query: str
+    asker: Asker, node: PolicyNode, observation: Observation, query: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chunks = asker.propose(observation=observation, n=1, seeds=[5], with_latents=True).chunks
     settings = settings_message(PlannerSettings(futures=1, values=1, future_steps=10_000, pruning=False))
@@ -270,8 +270,11 @@ def test_a_cancelled_plan_frees_the_device_within_a_denoising_step(
     asker.cancel(plan["plan_id"])
     response = wait_for(answer, 5.0, query)
     assert response.status == ProposeChunks.Response.CANCELLED == ScoreChunks.Response.CANCELLED
-    # So is a query of that plan that arrives only now.
-    assert asker.propose(n=1, seeds=[5], **plan).status == ProposeChunks.Response.CANCELLED
+    # So is a query of that plan that arrives only now, even before its observation is encoded.
+    monkeypatch.setattr(node._queries, "_seen", ("", None))
+    with monkeypatch.context() as unable:
+        unable.delattr(CosmosPolicy, "encode")
+        assert asker.propose(n=1, seeds=[5], **plan).status == ProposeChunks.Response.CANCELLED
     assert asker.propose(n=1, seeds=[5], observation=observation).status == ProposeChunks.Response.OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from uuid import uuid4
 
 from rclpy.time import Time
@@ -131,7 +132,17 @@ class Planning:
             raise TaskEnd(Result.UNKNOWN_INSTRUCTION, response.message)
         if response.status != ProposeChunks.Response.OK:
             raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {response.message}")
-        if len(response.chunks) != n and not (plan_time.limit and 1 <= len(response.chunks) < n):
-            what = f"{len(response.chunks)} chunk(s) instead of {n}"
-            raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {what}. Run matching versions.")
+        problem = _difference(request, response.chunks, plan_time.limit > 0)
+        if problem:
+            raise TaskEnd(Result.POLICY_FAILED, f"{client.srv_name}: {problem}. Run matching versions.")
         return response
+
+
+def _difference(request: ProposeChunks.Request, chunks: Sequence[ActionChunk], limited: bool) -> str:
+    """Say in which way chunks are not what was asked for; against a time limit the first few are enough."""
+    if len(chunks) != request.n and not (limited and 1 <= len(chunks) < request.n):
+        return f"{len(chunks)} chunk(s) instead of {request.n}"
+    for candidate, (seed, chunk) in enumerate(zip(request.seeds, chunks, strict=False)):
+        if (chunk.candidate_id, chunk.seed) != (candidate, seed):
+            return f"candidate {chunk.candidate_id} of seed {chunk.seed} for candidate {candidate} of seed {seed}"
+    return ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import numpy as np
+
 from cosmos_policy.plan_messages import scored_message, settings_message
 from cosmos_policy.planner.report import Scoring, merge_stages
 from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
@@ -80,6 +82,7 @@ def _decide(
             "the scorers left values out that could change the choice. Run matching versions of planner and scorers.",
         )
     answers = [job.answer for job in sharing.jobs if job.answer is not None and job.answer.status == 0]
+    states = _states(answers)
     complete = certain and len(chunks) == asked
     completed = PlanReport.DECIDED if complete else PlanReport.PARTLY_VALUED
     chosen = chunks[decision.index].candidate_id
@@ -91,12 +94,18 @@ def _decide(
         checkpoint_id=answers[0].checkpoint_id if answers else "",
         completed=completed if certain or table.known.any() else PlanReport.DIRECT_CHUNK,
         threshold=table.threshold,
-        spent=sum(int(answer.evaluations_spent) for answer in answers),
+        spent=int(table.known.sum()) + _on_the_way(states),
         saved=int((~table.known).sum()),
-        states=tuple(_states(answers)),
+        states=tuple(states),
         shares=tuple(sharing.report(chunks)),
     )
     return scoring, decision.index, time.perf_counter() - began
+
+
+def _on_the_way(states: Sequence[ImaginedState]) -> int:
+    """Count the values of a search that are not in the table: those of states before the deepest ones."""
+    deepest = max((state.depth for state in states), default=0)
+    return sum(int(np.isfinite(state.values).sum()) for state in states if state.depth < deepest)
 
 
 def _states(answers: Sequence[ScoreChunks.Response]) -> list[ImaginedState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -58,7 +59,7 @@ class PlannerSettings:
         for name in ("observation_timeout", "server_timeout", "policy_timeout", "scoring_timeout", "execution_timeout"):
             if not getattr(self, name) > 0:
                 raise ParameterError(f"{name}: {getattr(self, name)} s is not above 0. Give seconds.")
-        if not self.deadline >= 0:
+        if not 0 <= self.deadline < math.inf:
             raise ParameterError(f"deadline: {self.deadline} s is not a time. Give seconds, or 0 for none.")
         if self.mode == "deadline" and self.deadline == 0:
             raise ParameterError("deadline: 0 in mode 'deadline'. Give the seconds that a plan may take.")

@@ -29,15 +29,20 @@ async def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:
         _check_goal(session.request)
         links.success.begin()
         await _repeat(session, execution)
-    except TaskEnd as end:
+    except Exception as error:  # an unset result would read as success
+        end = _as_end(links, error)
         result.termination, result.message = end.termination, str(end)
-    except Exception as defect:  # an unset result would read as success
-        links.node.get_logger().error(f"the planner has a defect:\n{traceback.format_exc()}")
-        result.termination = Result.EXECUTION_FAILED
-        result.message = f"the planner has a defect ({defect!r}). Read its log and report it."
     result.chunks_executed = execution.chunks
     result.duration = session.elapsed()
     return result
+
+
+def _as_end(links: Links, error: Exception) -> TaskEnd:
+    """Make any error the end of a task; one that nobody foresaw is logged whole."""
+    if isinstance(error, TaskEnd):
+        return error
+    links.node.get_logger().error(f"the planner has a defect:\n{traceback.format_exc()}")
+    return TaskEnd(Result.EXECUTION_FAILED, f"the planner has a defect ({error!r}). Read its log and report it.")
 
 
 def _check_goal(request: RunTask.Goal) -> None:
@@ -52,8 +57,8 @@ def _check_goal(request: RunTask.Goal) -> None:
 async def _repeat(session: Session, execution: Execution) -> None:
     try:
         plans = await _plan_and_execute(session, execution)
-    except TaskEnd as end:
-        raise await execution.halted(end) from end
+    except Exception as error:
+        raise await execution.halted(_as_end(session.links, error)) from error
     # The report of a success in the last step may still be on its way.
     await session.links.pulse.until(lambda: False, session.settings.success_grace, session.check)
     raise TaskEnd(Result.BUDGET_SPENT, f"{plans} chunk(s) executed without success.{session.left_over()}")
