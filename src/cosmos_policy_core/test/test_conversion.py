@@ -11,14 +11,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from bag_files import picture, small_contract, write_bag
+from bag_files import Event, picture, small_contract, write_bag
 from episodes import make_episode
 
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.commands import convert as command
 from cosmos_policy_core.data import conversion, jpeg, layouts
 from cosmos_policy_core.data.bags.episodes import read_bag
-from cosmos_policy_core.data.bags.reading import read_record
+from cosmos_policy_core.data.bags.reading import find_bags, read_record
+from cosmos_policy_core.data.bags.record import Outcome
+from cosmos_policy_core.data.bags.staging import FolderLock, write_custom_data
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.hdf5 import read_episode, write_episode
 from cosmos_policy_core.embodiment import Embodiment
@@ -207,6 +209,34 @@ def test_an_episode_of_the_same_name_from_elsewhere_does_not_replace_the_first(
     assert convert(capsys, contract_file, first, out, *words)[1]["kept"] == 1
 
 
+@pytest.mark.parametrize("outcome", [Outcome(True, 1.0, "Ada"), None])
+def test_a_recording_of_the_same_name_is_not_taken_for_what_was_made(
+    capsys, contract_file, bags, tmp_path, outcome
+) -> None:
+    convert(capsys, contract_file, bags / "one", tmp_path / "files")
+    recording = write_bag(tmp_path / "bags", CONTRACT, "one", 0.3, outcome=outcome)
+    status, summary, text = convert(capsys, contract_file, tmp_path / "files", tmp_path / "bags", "--to", "bag")
+    assert (status, summary["kept"], summary["left_out"]) == (1, 0, 1)
+    assert f"{recording} is there already and was not made by convert" in text
+    assert [path.name for path in (tmp_path / "bags").iterdir() if path.name != ".recording"] == ["one"]
+    assert read_record(recording).outcome == outcome
+
+
+def test_a_bag_is_made_again_when_its_episode_was_labelled_anew(capsys, contract_file, bags, tmp_path) -> None:
+    shutil.copytree(bags / "one", tmp_path / "in" / "one")
+    steps = ((tmp_path / "in", tmp_path / "files", "jpeg"), (tmp_path / "files", tmp_path / "bags", "bag"))
+    for source, out, layout in steps:
+        convert(capsys, contract_file, source, out, "--to", layout)
+    run(capsys, "label", tmp_path / "in", "--failure", "--score", "0.25")
+    for source, out, layout in steps:
+        status, summary, text = convert(capsys, contract_file, source, out, "--to", layout)
+        assert (status, summary["converted"], summary["kept"]) == (0, 1, 0)
+    assert "What was made of it before is now" in text
+    made = read_record(tmp_path / "bags" / "one").outcome
+    assert made is not None and (made.success, made.score) == (False, 0.25)
+    assert find_bags(tmp_path / "bags") == [tmp_path / "bags" / "one"]
+
+
 def test_episodes_that_were_moved_are_still_known(capsys, contract_file, bags, tmp_path) -> None:
     shutil.copytree(bags / "one", tmp_path / "before" / "one")
     convert(capsys, contract_file, tmp_path / "before", tmp_path / "out")
@@ -275,6 +305,77 @@ def test_a_reader_that_fails_in_an_unforeseen_way_costs_its_own_episode_only(
     assert "two: cannot be read (OverflowError(" in text
 
 
+def test_a_bag_whose_commands_are_no_numbers_is_named_and_the_others_are_converted(
+    capsys, contract_file, bags, tmp_path
+) -> None:
+    def spoil(events: list[Event]) -> list[Event]:
+        message = next(message for topic, _, message in events if topic.endswith("joint_commands"))
+        message.position[0] = np.nan
+        return events
+
+    shutil.copytree(bags / "one", tmp_path / "in" / "one")
+    write_bag(tmp_path / "in", CONTRACT, "spoiled", 0.3, spoil)
+    status, summary, text = convert(capsys, contract_file, tmp_path / "in", tmp_path / "out")
+    assert (status, summary["converted"], summary["left_out"]) == (1, 1, 1)
+    assert f"left out: {tmp_path / 'in' / 'spoiled'}: /follower_left/joint_commands: a position is not finite" in (
+        text.replace("a finite number", "finite")
+    )
+
+
+def test_a_link_to_nowhere_costs_its_own_episode_only(capsys, contract_file, bags, tmp_path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(bags / name, tmp_path / "in" / name)
+    (tmp_path / "in" / "two" / "two_0.mcap").unlink()
+    (tmp_path / "in" / "two" / "two_0.mcap").symlink_to(tmp_path / "nowhere")
+    status, summary, text = convert(capsys, contract_file, tmp_path / "in", tmp_path / "out")
+    assert (status, summary["converted"], summary["left_out"]) == (1, 1, 1)
+    assert f"left out: {tmp_path / 'in' / 'two'}: cannot be read" in text
+
+
+def test_an_input_error_while_reading_costs_its_own_episode_only(
+    capsys, contract_file, bags, tmp_path, monkeypatch
+) -> None:
+    original = conversion.read_bag
+
+    def broken(path: Path, *words: Any) -> Any:
+        if path.name == "two":
+            raise OSError(5, "Input/output error")
+        return original(path, *words)
+
+    monkeypatch.setattr(conversion, "read_bag", broken)
+    status, summary, text = convert(capsys, contract_file, bags, tmp_path)
+    assert (status, summary["converted"], summary["left_out"]) == (1, 1, 4)
+    assert "two: cannot be read (OSError(5" in text
+    assert "Free the disk" not in text
+
+
+def cut_episode(folder: Path, bag: Path) -> Path:
+    """Leave a bag as a recorder that was killed leaves it."""
+    cut = folder / ".recording" / "cut"
+    shutil.copytree(bag, cut)
+    (cut / "metadata.yaml").unlink()
+    return cut
+
+
+def test_what_a_killed_recorder_left_is_named_unless_a_recorder_is_at_work(
+    capsys, contract_file, bags, tmp_path
+) -> None:
+    folder = tmp_path / "in"
+    shutil.copytree(bags / "one", folder / "one")
+    cut = cut_episode(folder, bags / "two")
+    status, summary, text = convert(capsys, contract_file, tmp_path, tmp_path / "out")
+    assert (status, summary["converted"], summary["unfinished"], summary["left_out"]) == (1, 1, 1, 1)
+    assert f"left out: {cut}: is unfinished: an episode was cut off after" in text
+    assert f"cosmos-policy recover {cut}" in text
+    status, summary, text = run(capsys, "label", folder)
+    assert (status, summary) == (1, {"labelled": 1, "unlabelled": 0, "broken": 1})
+    assert f"cosmos-policy recover {cut}" in text
+    lock = FolderLock(folder)
+    assert convert(capsys, contract_file, folder, tmp_path / "out")[1]["left_out"] == 0
+    assert run(capsys, "label", folder)[0] == 0
+    lock.release()
+
+
 def die(*_: object) -> None:
     os._exit(1)
 
@@ -305,6 +406,39 @@ def test_labels_are_listed_and_missing_ones_show_in_the_exit_status(capsys, bags
 def test_a_score_needs_a_verdict(capsys, bags) -> None:
     assert main(["label", str(bags / "one"), "--score", "0.5"]) == 2
     assert "Add --success or --failure" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--success", "--score", "0.2"], "a success with a score of 0.2 contradicts itself"),
+        (["--failure", "--score", "1"], "a failure with a score of 1 contradicts itself"),
+        (["--success", "--score", "2"], "a success score of 2.0 cannot be"),
+    ],
+)
+def test_a_verdict_that_cannot_be_is_refused_before_any_bag_is_touched(capsys, bags, words, reason) -> None:
+    assert main(["label", str(bags / "one"), *words]) == 2
+    printed = capsys.readouterr().err
+    assert reason in printed
+    assert "outcome" not in printed, "no table"
+
+
+def test_a_damaged_label_is_told_and_replaced_by_the_command_that_the_error_names(capsys, bags, tmp_path) -> None:
+    bag = tmp_path / "one"
+    shutil.copytree(bags / "one", bag)
+    write_custom_data(bag, {"success": "maybe"})
+    status, summary, text = run(capsys, "label", bag)
+    assert (status, summary["broken"]) == (1, 1)
+    assert f"cosmos-policy label {bag} --success" in text
+    assert run(capsys, "label", bag, "--success")[:2] == (0, {"labelled": 1, "unlabelled": 0, "broken": 0})
+    assert read_record(bag).outcome is not None
+
+
+def test_an_odd_score_of_a_success_is_shown(capsys, bags, tmp_path) -> None:
+    bag = tmp_path / "one"
+    shutil.copytree(bags / "one", bag)
+    write_custom_data(bag, {"success_score": "0.2"})
+    assert "success (0.2)" in run(capsys, "label", bag)[2]
 
 
 def test_a_recovered_recording_has_to_be_labelled_before_it_is_converted(capsys, tmp_path) -> None:

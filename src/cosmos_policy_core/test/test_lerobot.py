@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,53 @@ def test_more_episodes_replace_the_dataset_and_are_not_encoded_again(tmp_path) -
     lerobot.stage(tmp_path, "b", second, CONTRACT, {})
     assert lerobot.assemble(tmp_path, ["a", "b"], CONTRACT) == sum(LENGTHS)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".staging", "data", "meta", "videos"]
+
+
+@pytest.mark.parametrize("step", range(4))
+def test_a_dataset_is_the_old_one_the_new_one_or_none_at_any_moment(tmp_path, monkeypatch, step) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    first, second = episodes()
+    lerobot.stage(tmp_path, "a", first, CONTRACT, {})
+    lerobot.assemble(tmp_path, ["a"], CONTRACT)
+    lerobot.stage(tmp_path, "b", second, CONTRACT, {})
+    original, left = os.replace, [step]
+
+    def failing(source: Path, target: Path) -> None:
+        if left[0] == 0:
+            raise OSError(28, "No space left on device")
+        left[0] -= 1
+        original(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lerobot.os, "replace", failing)
+        with pytest.raises(OSError, match="No space"):
+            lerobot.assemble(tmp_path, ["a", "b"], CONTRACT)
+    if step == 0:
+        assert json.loads((tmp_path / "meta/info.json").read_text())["total_frames"] == LENGTHS[0]
+        assert (tmp_path / "data").exists() and (tmp_path / "videos").exists()
+    else:
+        assert not (tmp_path / "meta").exists()
+    assert lerobot.assemble(tmp_path, ["a", "b"], CONTRACT) == sum(LENGTHS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".staging", "data", "meta", "videos"]
+
+
+def test_when_everything_is_left_out_reasons_are_told_and_the_dataset_is_no_more(tmp_path, capsys) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    contract, source = tmp_path / "libero.yaml", tmp_path / "demos" / "one_demo.hdf5"
+    contract.write_text(small("libero").to_yaml())
+    write_demos(source, ("eye_in_hand_rgb", "agentview_rgb"), 7, compressed=True)
+    words = ["convert", str(source.parent), "--out", str(tmp_path / "out"), "--to", "lerobot", "--workers", "1"]
+    words += ["--embodiment", str(contract), "--json"]
+    assert main(words) == 0
+    with h5py.File(source, "a") as file:
+        for demo in file["data"]:
+            del file[f"data/{demo}/robot_states"]
+    capsys.readouterr()
+    assert main(words) == 1
+    printed = capsys.readouterr()
+    assert json.loads(printed.out.splitlines()[-1])["left_out"] == 2
+    assert "data/demo_0" in printed.err and "no episode of the dataset is left" in printed.err
+    assert not (tmp_path / "out" / "meta").exists()
 
 
 def test_episodes_of_another_contract_are_not_mixed_in(tmp_path) -> None:

@@ -84,14 +84,29 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
             left_out.append(result)
         else:
             done.append(result)
-    if options.to == "lerobot":
-        lerobot.assemble(options.out, lerobot.staged_names(options.out), contract)  # those of earlier runs as well
     done.sort(key=lambda item: item.source)
     summary = summarise(options, done, left_out)
     _print(console, summary, done, left_out)
     if options.json:
-        print(json.dumps(summary))
+        print(json.dumps(summary), flush=True)
+    if options.to == "lerobot":
+        _assemble(options.out, contract, console)
     return 1 if left_out else 0
+
+
+def _assemble(out: Path, contract: Embodiment, console: Console) -> None:
+    """Make the dataset of all staged episodes, those of earlier runs as well; without one there is none any more."""
+    names = lerobot.staged_names(out)
+    if names:
+        try:
+            lerobot.assemble(out, names, contract)
+        except OSError as error:
+            raise RecordingError(
+                f"{out}: the dataset cannot be put together ({error}). Free the disk and run the same command again: "
+                "finished episodes are kept."
+            ) from None
+    elif sentence := lerobot.set_aside(out):
+        console.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def summarise(options: Options, done: list[Converted], left_out: list[LeftOut]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from cosmos_policy_core.data.bags.reading import find_bags, read_record
+from cosmos_policy_core.data.bags.reading import find_bags, is_bag, read_record
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
-from cosmos_policy_core.data.bags.staging import write_custom_data
+from cosmos_policy_core.data.bags.staging import cut_off, write_custom_data
 from cosmos_policy_core.errors import ConfigurationError, CosmosPolicyError, EpisodeError, RecordingError
 
 
@@ -53,18 +53,22 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         raise ConfigurationError("--success and --failure contradict each other. Give one of them.")
     if not (options.success or options.failure) and not math.isnan(options.score):
         raise ConfigurationError("--score says how much of a success it was. Add --success or --failure.")
+    verdict = _verdict(options)
     paths = [bag for path in options.bags for bag in find_bags(path)]
-    if not paths:
+    unfinished = [leftover for path in options.bags if not is_bag(path) for leftover in cut_off(path)]
+    if not paths and not unfinished:
         raise EpisodeError(f"{', '.join(map(str, options.bags))}: holds no bag. Give the folder of the recordings.")
     console = Console(stderr=True)
     records: dict[Path, EpisodeRecord] = {}
-    broken = 0
+    broken = len(unfinished)
+    for leftover in unfinished:
+        console.print(leftover.sentence, style="red", markup=False, highlight=False, soft_wrap=True)
     for path in paths:
         try:
-            records[path] = _label(path, options)
+            records[path] = _label(path, verdict, options)
         except CosmosPolicyError as error:
             broken += 1
-            console.print(str(error), style="red", markup=False, highlight=False)
+            console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
     _print(console, records)
     unlabelled = sum(record.outcome is None for record in records.values())
     if options.json:
@@ -72,13 +76,26 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     return 1 if broken or unlabelled else 0
 
 
-def _label(path: Path, options: Options) -> EpisodeRecord:
-    record = read_record(path)
-    judged = options.success or options.failure
-    if not judged or (options.only_unlabelled and record.outcome is not None):
+def _verdict(options: Options) -> Outcome | None:
+    """Return what the options say came of the episodes, or None; a mistake in it concerns none of the bags."""
+    if not (options.success or options.failure):
+        return None
+    try:
+        return Outcome.judged(options.success, options.score, options.judge or getpass.getuser())
+    except EpisodeError as error:
+        raise ConfigurationError(f"--score: {error}") from None
+
+
+def _label(path: Path, verdict: Outcome | None, options: Options) -> EpisodeRecord:
+    try:
+        record = read_record(path)
+    except EpisodeError:
+        if verdict is None:
+            raise
+        record = read_record(path, with_label=False)  # a damaged label is replaced; all else is still told
+    if verdict is None or (options.only_unlabelled and record.outcome is not None):
         return record
-    judge = options.judge or getpass.getuser()
-    record = record.labelled(Outcome.of(options.success, options.score, judge), options.comment)
+    record = record.labelled(verdict, options.comment)
     try:
         write_custom_data(path, record.custom_data())
     except OSError as error:
@@ -90,6 +107,12 @@ def _print(console: Console, records: dict[Path, EpisodeRecord]) -> None:
     table = Table("episode", "task", "outcome", "judge", "comment")
     for path, record in records.items():
         outcome = record.outcome
-        words = "not labelled" if outcome is None else "success" if outcome.success else f"failure ({outcome.score:g})"
+        words = "not labelled" if outcome is None else _words(outcome)
         table.add_row(path.name, record.instruction, words, outcome.judge if outcome else "", record.comment)
     console.print(table)
+
+
+def _words(outcome: Outcome) -> str:
+    if outcome.success and outcome.score == 1.0:
+        return "success"
+    return f"{'success' if outcome.success else 'failure'} ({outcome.score:g})"

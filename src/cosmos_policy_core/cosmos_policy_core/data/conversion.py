@@ -15,16 +15,17 @@ from cosmos_policy_core.data import aloha, hdf5, layouts, lerobot
 from cosmos_policy_core.data.bags import from_episodes
 from cosmos_policy_core.data.bags.episodes import ASSUMED, Reading, read_bag
 from cosmos_policy_core.data.bags.reading import find_bags, is_bag, read_record
+from cosmos_policy_core.data.bags.staging import cut_off
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.fields import opened, others
 from cosmos_policy_core.data.layouts import Entry, LeftOut
+from cosmos_policy_core.data.lerobot import OUTDATED
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import CosmosPolicyError, EpisodeError, RecordingError
 
 Target = Literal["jpeg", "films", "raw", "lerobot", "bag"]
 # Attributes that tell what an episode file was made of: which version of it, and where it was.
 DIGEST, MADE_OF = "source_digest", "source_path"
-OUTDATED = ".outdated"  # ending of what was made of an episode that is refused now; no reader takes such files
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def find_sources(paths: Sequence[Path]) -> tuple[list[Source], list[LeftOut]]:
             raise EpisodeError(f"{path}: no such file or folder. Check the path.")
         bags = [] if path.is_file() else find_bags(path)
         found += [Source(bag.name, bag) for bag in bags]
+        if path.is_dir() and not is_bag(path):
+            left_out += [LeftOut(str(leftover.path), leftover.sentence) for leftover in cut_off(path)]
         if not is_bag(path) and (path.is_file() or any(path.rglob("*.hdf5")) or any(path.rglob("*.h5"))):
             entries, broken = layouts.scan(path)
             found += [Source(_entry_name(entry), entry.path, entry) for entry in entries]
@@ -128,7 +131,10 @@ def convert(source: Source, job: Job) -> Converted | LeftOut:
     Raises:
         RecordingError: the output cannot be written.
     """
-    digest = source.digest(job.settings())
+    try:
+        digest = source.digest(job.settings())
+    except OSError as error:  # it was moved meanwhile, or is a link to nowhere
+        return LeftOut(source.where, f"{source.where}: cannot be read ({error}). Check the path, or leave it out.")
     done = _done(source, job, digest)
     if done is not None:
         return done
@@ -137,16 +143,25 @@ def convert(source: Source, job: Job) -> Converted | LeftOut:
         return LeftOut(source.where, taken)
     try:
         episode, notes = source.read(job.contract, job.reading, job.instruction)
-        about = {DIGEST: digest, MADE_OF: source.origin, "notes": list(notes)}
-        _write(source, episode, job, about)
-    except CosmosPolicyError as error:
-        return LeftOut(source.where, f"{error}{set_aside(output(source, job))}")
+    except Exception as error:  # a damaged file can break any part of any reader
+        return _refused(source, job, error)
+    about = {DIGEST: digest, MADE_OF: source.origin, "notes": list(notes)}
+    try:
+        replaced = _write(source, episode, job, about)
     except OSError as error:
         raise RecordingError(f"{output(source, job)}: cannot be written ({error}). Free the disk, repeat it.") from None
-    except Exception as error:  # a damaged file can break any part of any reader
+    except Exception as error:  # images are read while they are written, by readers that name a fault themselves
+        return _refused(source, job, error)
+    return Converted(source.where, len(episode), episode.success, float(episode.success_score), (*notes, *replaced))
+
+
+def _refused(source: Source, job: Job, error: Exception) -> LeftOut:
+    """Name what is wrong with a source, and put aside what was made of it before."""
+    if isinstance(error, CosmosPolicyError):
+        reason = str(error)
+    else:
         reason = f"{source.where}: cannot be read ({error!r}). Leave it out, or record it again."
-        return LeftOut(source.where, f"{reason}{set_aside(output(source, job))}")
-    return Converted(source.where, len(episode), episode.success, float(episode.success_score), notes)
+    return LeftOut(source.where, f"{reason}{set_aside(output(source, job))}")
 
 
 def set_aside(path: Path) -> str:
@@ -210,14 +225,16 @@ def output(source: Source, job: Job) -> Path:
     return folder / f"episode_{source.name}.hdf5"
 
 
-def _write(source: Source, episode: Episode, job: Job, about: dict[str, Any]) -> None:
+def _write(source: Source, episode: Episode, job: Job, about: dict[str, Any]) -> list[str]:
+    """Write an episode; returns a sentence about what had its name before, where that is kept."""
     path = output(source, job)
     if job.target == "lerobot":
         lerobot.stage(job.out, source.name, episode, job.contract, {**about, "steps": len(episode)})
-        return
+        return []
     if job.target == "bag":
-        from_episodes.write_bag(job.out, source.name, episode, job.contract, about[MADE_OF])
-        return
+        replaced = set_aside(path).strip()  # made of an older version, and perhaps labelled by hand since
+        from_episodes.write_bag(job.out, source.name, episode, job.contract, about[MADE_OF], about[DIGEST])
+        return [replaced] if replaced else []
     episode = replace(episode, extra={**episode.extra, **about, "notes": json.dumps(about["notes"])})
     if job.target == "jpeg":
         hdf5.write_episode(path, episode, job.contract)
@@ -225,18 +242,13 @@ def _write(source: Source, episode: Episode, job: Job, about: dict[str, Any]) ->
         aloha.write_raw(path, episode, job.contract)
     else:
         aloha.write_preprocessed(path.parent, source.name, episode, job.contract)
+    return []
 
 
 def _done(source: Source, job: Job, digest: str) -> Converted | None:
     """Tell what an earlier run made of the same source with the same settings."""
     facts = _facts(output(source, job), job)
-    if facts is None:
-        return None
-    if job.target == "bag":
-        same = facts[MADE_OF] in ("", source.origin)  # a bag is for viewing; it is made once
-    else:
-        same = facts.get(DIGEST) == digest
-    if not same:
+    if facts is None or facts.get(DIGEST) != digest:
         return None
     notes = facts.get("notes") or []
     notes = tuple(json.loads(notes) if isinstance(notes, str) else notes)
@@ -260,18 +272,21 @@ def _file_facts(path: Path) -> dict[str, Any] | None:
 
 
 def _bag_facts(path: Path) -> dict[str, Any] | None:
+    """The same of a bag; a recording, or a folder that cannot be told, is no bag of ours."""
+    if not path.exists():
+        return None
     try:
         record = read_record(path)
     except EpisodeError:
-        return None
+        return {}
+    if not record.made_of:
+        return {}
     outcome = record.outcome
-    if outcome is None:
-        return None
     return {
-        DIGEST: "",
+        DIGEST: record.made_of_version,
         MADE_OF: record.made_of,
-        "success": outcome.success,
-        "success_score": outcome.score,
+        "success": outcome is not None and outcome.success,
+        "success_score": outcome.score if outcome is not None else 0.0,
         "steps": 0,
     }
 

@@ -26,7 +26,9 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, EpisodeError
 
 STAGING = ".staging"
-PARTS = ("data", "meta", "videos")
+META = "meta"
+PARTS = ("data", "videos", META)  # in the order in which they appear
+OUTDATED = ".outdated"  # ending of what holds episodes that are refused now; no reader takes it
 OPTIONS = {"g": "2", "crf": "18", "preset": "veryfast"}  # a key frame for every other: random access
 
 
@@ -169,11 +171,33 @@ def assemble(out: Path, names: list[str], contract: Embodiment) -> int:
     (fresh / "meta/stats.json").write_text(json.dumps(_all_stats(episodes, tasks, contract), indent=2))
     about = info(len(episodes), first, len(tasks), episodes[0].facts["sizes"], contract)
     (fresh / "meta/info.json").write_text(json.dumps(about, indent=4))
+    _replace(out, fresh)
+    return first
+
+
+def set_aside(out: Path) -> str:
+    """Take a dataset of which no episode is left out of use, and say so in a sentence; its other files stay."""
+    if not (out / META).exists():
+        return ""
+    ending = _outdated(out)
+    shutil.rmtree(ending, ignore_errors=True)
+    os.replace(out / META, ending)
+    return f"{out}: no episode of the dataset is left. Its description is now {ending}."
+
+
+def _outdated(out: Path) -> Path:
+    return out / f".{META}{OUTDATED}"
+
+
+def _replace(out: Path, fresh: Path) -> None:
+    """Put new parts in the place of old ones. Without its description a folder is no dataset: first out, last in."""
+    set_aside(out)
     for part in PARTS:
-        shutil.rmtree(out / part, ignore_errors=True)
+        if (out / part).exists():
+            shutil.rmtree(out / part)
         os.replace(fresh / part, out / part)
     fresh.rmdir()
-    return first
+    shutil.rmtree(_outdated(out), ignore_errors=True)
 
 
 def _columns(

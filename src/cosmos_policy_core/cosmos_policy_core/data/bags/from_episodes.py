@@ -21,11 +21,13 @@ BEGIN = 1_000_000_000 * 10**9  # [ns]; an episode file knows no time of day
 Event = tuple[str, int, Any]  # topic, time [ns], message
 
 
-def write_bag(folder: Path, name: str, episode: Episode, contract: Embodiment, made_of: str = "") -> Path:
+def write_bag(
+    folder: Path, name: str, episode: Episode, contract: Embodiment, made_of: str = "", version: str = ""
+) -> Path:
     """Write an episode as a bag: compressed images as stored, joint states, and the commands that reach its actions.
 
     Args:
-        made_of: the episode's file, for the record.
+        made_of, version: the episode's file and which version of it, for the record.
 
     Raises:
         EpisodeError: an image is damaged.
@@ -42,6 +44,7 @@ def write_bag(folder: Path, name: str, episode: Episode, contract: Embodiment, m
         comment=str(episode.extra.get("user_description", "")),
         seed=episode.seed,
         made_of=made_of,
+        made_of_version=version,
         outcome=Outcome(episode.success, float(episode.success_score), str(episode.extra.get("judge", "episode file"))),
     )
     topics = [catalog.topic(f"{camera.topic}/compressed", COMPRESSED) for camera in contract.cameras]

@@ -16,7 +16,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from cosmos_policy_core.data.bags import staging
-from cosmos_policy_core.data.bags.record import EVENTS_TOPIC, EpisodeRecord, Outcome
+from cosmos_policy_core.data.bags.record import EVENTS_TOPIC, VERDICT, EpisodeRecord, Outcome
 from cosmos_policy_core.errors import EpisodeError
 
 STARTED, STOPPED, LABELLED = 0, 1, 3  # of EpisodeEvent
@@ -133,7 +133,8 @@ def find_bags(folder: Path) -> list[Path]:
     if is_bag(folder):
         return [folder]
     candidates = {file.parent for ending in (staging.METADATA, "*.mcap", "*.db3") for file in folder.rglob(ending)}
-    return sorted(path for path in candidates if staging.FOLDER not in path.parts)
+    # What is being recorded, and what was set aside, is in folders with a dot.
+    return sorted(path for path in candidates if not any(p.startswith(".") for p in path.relative_to(folder).parts))
 
 
 def refuse_unfinished(path: Path) -> None:
@@ -144,13 +145,18 @@ def refuse_unfinished(path: Path) -> None:
         raise EpisodeError(f"{path}: is unfinished: it has no {staging.METADATA}. {staging.remedy(path)}")
 
 
-def read_record(path: Path) -> EpisodeRecord:
+def read_record(path: Path, *, with_label: bool = True) -> EpisodeRecord:
     """Read what a bag's metadata says about its episode, without opening the bag.
+
+    Args:
+        with_label: False passes the verdict over, which may be what is damaged.
 
     Raises:
         EpisodeError: it is unfinished or its metadata is damaged.
     """
     data = _information(path).get("custom_data") or {}
+    if not with_label:
+        data = {name: value for name, value in data.items() if name not in VERDICT}
     record = EpisodeRecord.from_custom_data({str(key): str(value) for key, value in data.items()}, str(path))
     return record if record.episode_id else replace(record, episode_id=path.name)
 

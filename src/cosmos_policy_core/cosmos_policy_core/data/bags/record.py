@@ -11,6 +11,7 @@ from cosmos_policy_core.errors import EpisodeError
 
 EVENTS_TOPIC = "/episode_events"  # EpisodeEvent, latched: the same facts as messages of the recording
 
+VERDICT = ("success", "success_score", "judge")  # what a label writes
 TRANSPORT, WRITER = "transport", "writer"  # where messages get lost: on the way to the recorder, or in it
 
 
@@ -31,6 +32,22 @@ class Outcome:
         """Make an outcome; a score that is not a number is the one of the verdict, 1 or 0."""
         return cls(success, float(success) if math.isnan(score) else float(score), judge)
 
+    @classmethod
+    def judged(cls, success: bool, score: float, judge: str) -> Outcome:
+        """Make an outcome as :meth:`of` does, of a verdict that is given now.
+
+        Raises:
+            EpisodeError: the score contradicts the verdict, or is outside 0..1.
+        """
+        outcome = cls.of(success, score, judge)
+        if outcome.success != (outcome.score == 1.0):
+            word, rule = ("success", "is 1") if success else ("failure", "is below 1")
+            raise EpisodeError(
+                f"a {word} with a score of {outcome.score:g} contradicts itself: the score of a {word} {rule}. Give "
+                "the other verdict, or leave the score out."
+            )
+        return outcome
+
 
 @dataclass(frozen=True)
 class EpisodeRecord:
@@ -49,6 +66,7 @@ class EpisodeRecord:
     comment: str = ""
     seed: int = 0
     made_of: str = ""  # file of another layout that was converted; empty for recordings
+    made_of_version: str = ""  # which version of that file
     outcome: Outcome | None = None
     lost: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -77,6 +95,7 @@ class EpisodeRecord:
             "comment": self.comment,
             "seed": str(self.seed),
             "made_of": self.made_of,
+            "made_of_version": self.made_of_version,
             "started": self.started,
             "policy_checkpoint": self.policy_checkpoint,
             "planning_checkpoint": self.planning_checkpoint,
@@ -100,27 +119,34 @@ class EpisodeRecord:
             "started",
             "comment",
             "made_of",
+            "made_of_version",
         )
         try:
             return cls(
                 episode_id=data.get("episode_id", ""),
                 **{name: str(data.get(name, "")) for name in texts},
                 seed=int(data.get("seed") or 0),
-                outcome=_outcome(data),
+                outcome=_outcome(data, where),
                 lost=json.loads(data.get("lost") or "{}"),
             )
-        except (ValueError, KeyError, TypeError, EpisodeError) as error:
+        except (ValueError, TypeError) as error:
             raise EpisodeError(
-                f"{where}: what the recording says about itself cannot be read ({error}). "
-                f"Label it again with `cosmos-policy label {where} --success` or --failure."
+                f"{where}: what the recording says about itself cannot be read ({error}). Correct 'seed' or 'lost' in "
+                "its metadata.yaml, or leave it out."
             ) from None
 
 
-def _outcome(data: Mapping[str, str]) -> Outcome | None:
+def _outcome(data: Mapping[str, str], where: str) -> Outcome | None:
     word = data.get("success", "")
     if word == "":
         return None
-    if word not in ("true", "false"):
-        raise ValueError(f"success is {word!r}, not true or false")
-    score = data.get("success_score", "")
-    return Outcome.of(word == "true", float(score) if score else math.nan, data.get("judge", ""))
+    try:
+        if word not in ("true", "false"):
+            raise ValueError(f"success is {word!r}, not true or false")
+        score = data.get("success_score", "")
+        return Outcome.of(word == "true", float(score) if score else math.nan, data.get("judge", ""))
+    except (ValueError, EpisodeError) as error:
+        raise EpisodeError(
+            f"{where}: its label cannot be read ({error}). "
+            f"Label it again with `cosmos-policy label {where} --success` or --failure."
+        ) from None

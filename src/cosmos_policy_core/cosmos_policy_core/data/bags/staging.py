@@ -89,7 +89,8 @@ class Leftover:
     def sentence(self) -> str:
         """Say what is there and what to do about it."""
         task = f" ({self.record.instruction})" if self.record.instruction else ""
-        return f"{self.path}: an episode{task} was cut off after {self.size / 1e6:.0f} MB. {remedy(self.path)}"
+        size = f"{self.size / 1e6:.0f} MB"
+        return f"{self.path}: is unfinished: an episode{task} was cut off after {size}. {remedy(self.path)}"
 
 
 def remedy(path: Path) -> str:
@@ -142,6 +143,23 @@ def leftovers(folder: Path) -> list[Leftover]:
         files = [file for file in path.rglob("*") if file.is_file()]
         found.append(Leftover(path, noted(path), sum(file.stat().st_size for file in files)))
     return found
+
+
+def cut_off(folder: Path) -> list[Leftover]:
+    """Find episodes anywhere below a folder whose recording never ended, where nobody records now."""
+    places = sorted(path.parent for path in folder.rglob(FOLDER) if path.is_dir())
+    return [leftover for place in places if not _is_recorded_into(place) for leftover in leftovers(place)]
+
+
+def _is_recorded_into(folder: Path) -> bool:
+    try:
+        with (folder / FOLDER / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # let go of as the file is closed
+    except BlockingIOError:
+        return True
+    except OSError:  # no recorder was ever here, or its lock is not for us to read
+        return False
+    return False
 
 
 def noted(path: Path) -> EpisodeRecord:

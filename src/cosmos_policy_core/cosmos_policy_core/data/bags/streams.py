@@ -125,9 +125,10 @@ def header_stamp(data: bytes, where: str) -> int:
 
 
 class _Rows:
-    """Messages of one topic, field by field."""
+    """Messages of one topic, field by field; `where` names bag and topic in messages."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        self.where = where
         self.stamps: list[int] = []
         self.positions: list[dict[str, float]] = []
         self.velocities: list[dict[str, float]] = []
@@ -136,7 +137,8 @@ class _Rows:
 
 
 def _rows(bag: Bag, topic: str, names: Sequence[str], check_bus: bool = False) -> _Rows:
-    rows, where = _Rows(), f"{bag.path}: {topic}"
+    where = f"{bag.path}: {topic}"
+    rows = _Rows(where)
     for message in bag.messages([topic]):
         stamp, state = header_stamp(message.data, where), bag.decode(message)
         missing = [name for name in names if name not in state.name]
@@ -170,7 +172,7 @@ def _signal(topic: str, rows: _Rows, names: Sequence[str], efforts: NDArray[np.f
     stream = in_order(topic, rows.stamps, range(len(rows.stamps)))
     positions = np.array([[row[name] for name in names] for row in rows.positions]).reshape(-1, len(names))
     if not np.isfinite(positions).all():
-        raise EpisodeError(f"{topic}: a position is not a finite number. Leave the episode out.")
+        raise EpisodeError(f"{rows.where}: a position is not a finite number. Leave the episode out.")
     complete = len(rows.stamps)
     velocities = None
     if complete and len(rows.velocities) == complete:
