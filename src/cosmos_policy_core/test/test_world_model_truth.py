@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +20,12 @@ from cosmos_policy_core.evaluation.truth import (
     Fate,
     TruthCheck,
     TruthOptions,
+    calibration,
     pairwise_accuracy,
     rank_correlation,
     summarise,
 )
+from cosmos_policy_core.evaluation.truth_log import TruthLog
 from cosmos_policy_core.model.policy import CosmosPolicy
 
 
@@ -86,6 +92,55 @@ def test_candidates_are_executed_from_the_same_instant_and_repeatably(tmp_path_f
     assert all(file.stat().st_size > 10_000 for file in files.values())
 
 
-def test_a_count_below_one_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cosmos_policy(["eval", "world-model", "--futures", "0"]) == 2
-    assert "--futures is 0" in capsys.readouterr().err
+def test_values_are_held_against_the_truth_in_bins() -> None:
+    low, high = calibration([fate(0.05, None), fate(0.97, 10), fate(1.2, None)])
+    assert (low["from"], low["to"], low["candidates"], low["true_value"]) == (0.0, 0.1, 1, 0.0)
+    assert (high["candidates"], high["success_rate"]) == (2, 0.5)
+
+
+def test_chunks_that_the_budget_cut_do_not_count_among_the_errors_of_imagination() -> None:
+    cut = replace(fate(0.5, None), image_error=(0.9,), proprio_error=0.9, whole=False)
+    summary = summarise([fate(0.5, 10), cut])
+    assert (summary["image_error"], summary["proprio_error"], summary["candidates"]) == ([0.02], 0.01, 2)
+    assert summarise([cut])["proprio_error"] is None
+
+
+def test_a_log_gives_back_plans_of_the_same_check_up_to_the_first_damaged_line(tmp_path: Path) -> None:
+    path = tmp_path / "plans.jsonl"
+    log = TruthLog(path, {"policy_identity": "a@1"})
+    for plan in range(3):
+        log.append([fate(0.5, 10, plan, 0), fate(0.4, None, plan, 1)])
+    log.finish(1)
+    assert log.read()[1].whole and len(log.read()[1].fates) == 6
+    assert TruthLog(path, {"policy_identity": "a@2"}).read() == {}
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], lines[1][:40], *lines[2:]]) + "\n")
+    known = log.read()[1]
+    assert not known.whole
+    assert known.fates == [fate(0.5, 10, 0, 0), fate(0.4, None, 0, 1)]
+
+
+def test_a_check_that_was_interrupted_continues_where_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "plans.jsonl"
+    words = "--episodes 1 --candidates 1 --futures 1 --values 1 --max-steps 60 --seed 6001 --json --log"
+    run = ["eval", "world-model", *words.split(), str(log)]
+
+    def summary() -> dict[str, Any]:
+        assert cosmos_policy(run) == 0
+        found: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return {name: value for name, value in found.items() if name != "seconds"}
+
+    whole, lines = summary(), log.read_text().splitlines()
+    assert (whole["plans"], len(lines)) == (2, 3)
+    assert summary() == whole and log.read_text().splitlines() == lines
+    log.write_text(lines[0] + "\n")
+    assert summary() == whole
+    assert log.read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize(("option", "value"), [("--futures", "0"), ("--max-steps", "0"), ("--seed", "-1")])
+def test_a_number_that_cannot_be_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cosmos_policy(["eval", "world-model", option, value]) == 2
+    assert f"{option} is {value}" in capsys.readouterr().err

@@ -7,14 +7,18 @@ import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from cosmos_policy_core.errors import ConfigurationError
+from cosmos_policy_core.commands.evaluate import check_least
+
+if TYPE_CHECKING:
+    from cosmos_policy_core.evaluation.truth import TruthOptions
+    from cosmos_policy_core.evaluation.truth_log import TruthLog
 
 DEFAULT_GAMMA = 0.99  # of checkpoints that do not say
 SHOWN = 8  # candidates in the gallery
@@ -54,6 +58,8 @@ class Options:
     """Contract: a name or a YAML file."""
     threads: int = 1
     """CPU threads."""
+    log: Path | None = None
+    """File of finished plans, one JSON line each; given again, the same check continues if its weights are the same."""
     report: Path | None = None
     """Folder for report.html, the figures and fates.json, one row per candidate."""
     json: bool = False
@@ -62,9 +68,8 @@ class Options:
 
 def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     """Try, summarise, print."""
-    for name in ("episodes", "candidates", "futures", "values", "threads"):
-        if getattr(options, name) < 1:
-            raise ConfigurationError(f"--{name} is {getattr(options, name)}. Use at least 1.")
+    check_least(options, ("episodes", "candidates", "futures", "values", "threads", "max_steps"), 1)
+    check_least(options, ("seed",), 0)
     from cosmos_policy_core.evaluation.truth import summarise
 
     console, started = Console(stderr=True), time.monotonic()
@@ -88,6 +93,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
 def _follow(options: Options, console: Console) -> tuple[list[Any], list[Any], tuple[str, ...]]:
     from cosmos_policy_core.evaluation.campaign import Campaign
     from cosmos_policy_core.evaluation.truth import TruthCheck, TruthOptions
+    from cosmos_policy_core.evaluation.truth_log import Followed
     from cosmos_policy_core.evaluation.worker import TrialBench
 
     campaign = Campaign(
@@ -108,14 +114,40 @@ def _follow(options: Options, console: Console) -> tuple[list[Any], list[Any], t
             gamma=bench.world.config.gamma or DEFAULT_GAMMA,
         )
         check = TruthCheck(bench.environment, bench.policy, bench.world, settings)
+        log = _log(options, settings)
+        known = log.read() if log else {}
         task = progress.add_task("episodes", total=options.episodes)
         for seed in range(options.seed, options.seed + options.episodes):
-            for of_plan, seen in check.follow(seed):
+            before = known.get(seed, Followed())
+            fates += before.fates
+            for of_plan, seen in () if before.whole else check.follow(seed, skip=len(before.plans)):
                 fates += of_plan
                 sights += _extremes(seen)
+                if log:
+                    log.append(of_plan)
                 progress.update(task, description=f"episodes ({len(fates)} candidates)")
+            if log and not before.whole:
+                log.finish(seed)
             progress.advance(task)
     return fates, sights, bench.contract.camera_names
+
+
+def _log(options: Options, settings: TruthOptions) -> TruthLog | None:
+    """Open the log of this very check."""
+    if options.log is None:
+        return None
+    from cosmos_policy_core.evaluation.truth_log import TruthLog
+    from cosmos_policy_core.model.checkpoint import identify
+
+    planning = options.planning_checkpoint
+    about = {
+        "policy_identity": identify(options.checkpoint),
+        "planning_identity": identify(planning) if planning else "",
+        "task": options.task,
+        "embodiment": options.embodiment,
+        **asdict(settings),
+    }
+    return TruthLog(options.log, about)
 
 
 def _extremes(sights: list[Any]) -> list[Any]:
@@ -148,4 +180,10 @@ def _write(
 
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
     """Say the numbers in words; "-" where there was nothing to measure."""
-    return {key.replace("_", " "): "-" if value is None else str(value) for key, value in summary.items()}
+    facts = {key.replace("_", " "): "-" if value is None else str(value) for key, value in summary.items()}
+    facts["calibration"] = "\n".join(
+        f"valued {part['from']:g} to {part['to']:g}: {part['predicted']} predicted, {part['true_value']} true "
+        f"({part['candidates']})"
+        for part in summary["calibration"]
+    )
+    return facts

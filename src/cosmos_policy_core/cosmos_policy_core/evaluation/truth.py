@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cosmos_policy_core.model.answers import Scene
+from cosmos_policy_core.model.answers import Proposals, Scene
 from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.policy import CosmosPolicy
@@ -45,7 +45,8 @@ class Fate:
     remaining: control steps from the end of the chunk to the success. true_value: gamma ** remaining, 0 for a failure.
     image_error: (cameras,) mean absolute pixel difference of the imagined and the real future, of the full range;
     image_still: had nothing moved; image_floor: of the tokenizer alone. proprio_error: root mean square [robot
-    units]; proprio_still: had nothing moved.
+    units]; proprio_still: had nothing moved. whole: False where the budget ended before the chunk, so that what came
+    is not the time that was imagined.
     """
 
     seed: int
@@ -61,6 +62,7 @@ class Fate:
     image_floor: tuple[float, ...]
     proprio_error: float
     proprio_still: float
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -93,24 +95,30 @@ class TruthCheck:
         self._executed = world.contract.executed_steps
         self._instruction = self._cell.cell.settings.instruction
 
-    def follow(self, seed: int) -> Iterator[tuple[list[Fate], list[Sight]]]:
-        """Run one episode of the direct policy; at each of its plans, try all candidates first. Yields per plan."""
+    def follow(self, seed: int, skip: int = 0) -> Iterator[tuple[list[Fate], list[Sight]]]:
+        """Run one episode of the direct policy; at each of its plans, try all candidates first. Yields per plan.
+
+        Args:
+            skip: plans at the begin whose candidates were tried before; they are executed only.
+        """
         self._environment.reset(seed=seed)
         step, plan, success = 0, 0, False
         while step < self._options.max_steps and not success:
             if plan:
                 self._cell.hold(self._options.thinking)
-            instant = self._cell.snapshot()
-            fates, sights, first = self._try_all(seed, plan, step)
-            yield fates, sights
-            self._cell.restore(instant)
+            if plan < skip:
+                first = self._propose(seed, plan, self._observe()).actions[0]
+            else:
+                instant = self._cell.snapshot()
+                fates, sights, first = self._try_all(seed, plan, step)
+                yield fates, sights
+                self._cell.restore(instant)
             success, taken = self._execute(first, self._options.max_steps - step)
             step, plan = step + taken, plan + 1
 
     def _try_all(self, seed: int, plan: int, step: int) -> tuple[list[Fate], list[Sight], NDArray[np.float64]]:
         instant, observation, options = self._cell.snapshot(), self._observe(), self._options
-        seeds = candidate_seeds(seed, plan, options.candidates, self._policy.config.seeds)
-        proposals = self._policy.propose(observation, options.candidates, seeds)
+        proposals = self._propose(seed, plan, observation)
         scene = self._world.encode(observation)
         futures = self._world.imagine(scene, proposals, options.futures)
         values = self._world.evaluate(scene, futures, options.values).reshape(options.candidates, -1)
@@ -139,10 +147,16 @@ class TruthCheck:
                     image_floor=_error(self._through_tokenizer(scene_after), came),
                     proprio_error=_rms(proprio[candidate] - after.proprio),
                     proprio_still=_rms(observation.proprio - after.proprio),
+                    whole=taken == min(self._executed, len(actions)),
                 )
             )
             sights.append(Sight(seed, plan, candidate, fates[-1].predicted, success, seen, imagined[candidate], came))
         return fates, sights, proposals.actions[0]
+
+    def _propose(self, seed: int, plan: int, observation: Observation) -> Proposals:
+        count = self._options.candidates
+        seeds = candidate_seeds(seed, plan, count, self._policy.config.seeds)
+        return self._policy.propose(observation, count, seeds)
 
     def _carry_on(self, seed: int, plan: int, step: int) -> tuple[bool, int]:
         """Follow the direct policy to success or out of budget: (success, control steps it took)."""
@@ -196,7 +210,8 @@ def summarise(fates: Sequence[Fate]) -> dict[str, Any]:
     mixed = [group for group in groups if 0 < sum(fate.success for fate in group) < len(group)]
     concordance = [value for group in mixed if (value := pairwise_accuracy(group)) is not None]
     ranks = [value for group in groups if (value := rank_correlation(group)) is not None]
-    error, still, floor = (_mean_rows([getattr(fate, name) for fate in fates]) for name in _IMAGE_ERRORS)
+    whole = [fate for fate in fates if fate.whole]
+    error, still, floor = (_mean_rows([getattr(fate, name) for fate in whole]) for name in _IMAGE_ERRORS)
     return {
         "plans": len(groups),
         "candidates": len(fates),
@@ -211,9 +226,29 @@ def summarise(fates: Sequence[Fate]) -> dict[str, Any]:
         "image_error": error,
         "image_error_had_nothing_moved": still,
         "image_error_of_tokenizer": floor,
-        "proprio_error": _mean([fate.proprio_error for fate in fates]),
-        "proprio_error_had_nothing_moved": _mean([fate.proprio_still for fate in fates]),
+        "proprio_error": _mean([fate.proprio_error for fate in whole]),
+        "proprio_error_had_nothing_moved": _mean([fate.proprio_still for fate in whole]),
+        "calibration": calibration(fates),
     }
+
+
+def calibration(fates: Sequence[Fate], bins: int = 10) -> list[dict[str, Any]]:
+    """Compare predicted and true values in bins of the predicted value of equal width; empty ones are left out."""
+    groups: dict[int, list[Fate]] = {}
+    for fate in fates:
+        place = int(np.clip(fate.predicted * bins, 0, bins - 1))
+        groups.setdefault(place, []).append(fate)
+    return [
+        {
+            "from": place / bins,
+            "to": (place + 1) / bins,
+            "candidates": len(group),
+            "predicted": _mean([fate.predicted for fate in group]),
+            "true_value": _mean([fate.true_value for fate in group]),
+            "success_rate": _mean([fate.success for fate in group]),
+        }
+        for place, group in sorted(groups.items())
+    ]
 
 
 _IMAGE_ERRORS = ("image_error", "image_still", "image_floor")

@@ -91,8 +91,9 @@ def truth_figures(fates: Sequence[Fate], sights: Sequence[Sight], cameras: Seque
     (first, second), (third, fourth) = figure.subplots(2, 2)
     draw_calibration(first, fates)
     draw_ranking(second, fates)
-    draw_image_errors(third, fates, cameras)
-    draw_proprio_errors(fourth, fates)
+    whole = [fate for fate in fates if fate.whole] or fates
+    draw_image_errors(third, whole, cameras)
+    draw_proprio_errors(fourth, whole)
     return {"truth": figure, "sights": sights_figure(sights, cameras)}
 
 
