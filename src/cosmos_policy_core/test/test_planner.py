@@ -86,6 +86,123 @@ def test_a_batched_reference_plan_equals_the_one_made_one_by_one(policy: CosmosP
     assert plan.network_calls == 3 * (3 + (1 + 3) + 2 * (1 + 1 + 3))
 
 
+def test_without_a_value_ensemble_the_published_planner_asks_the_first_future_alone(policy: CosmosPolicy) -> None:
+    alone = dataclasses.replace(SMALL, values=1)
+    plan = BestOfN(policy, policy, settings=alone).decide(observation(policy), seed=195)
+    assert plan.values.shape == (3, 1, 1)
+    assert plan.network_calls == 3 * (3 + 1 + 3)  # the first of two futures takes one step, the single value all three
+    np.testing.assert_allclose(plan.candidate_values, plan.values[:, 0, 0])
+    independent = dataclasses.replace(alone, seeds="independent")
+    assert (alone.members, independent.members) == (1, 2)
+    ours = BestOfN(policy, policy, settings=independent).decide(observation(policy), seed=195)
+    assert ours.values.shape == (3, 2, 1)
+
+
+def test_published_seeds_share_noise_between_neighbours_and_default_ones_do_not(policy: CosmosPolicy) -> None:
+    same = dataclasses.replace(SMALL, n=2, futures=3)
+    seen = {}
+    for mode in ("reference", "independent"):
+        futures = policy.imagine(
+            policy.encode(observation(policy)),
+            policy.propose(observation(policy), 2),
+            3,
+            3,
+            seeds=mode,  # type: ignore[arg-type]
+        )
+        seen[mode] = futures
+    assert member_seed(0, 1, 1, 0, "reference") == member_seed(1, 1, 0, 0, "reference")
+    assert member_seed(0, 1, 1, 0, "independent") != member_seed(1, 1, 0, 0, "independent")
+    assert not torch.equal(seen["reference"].latents, seen["independent"].latents)
+    assert same.members == 9
+
+
+def test_plans_of_a_task_share_noise_as_published_and_never_in_the_default_preset(policy: CosmosPolicy) -> None:
+    published, default = (BestOfN(policy, policy, settings=settings) for settings in (REFERENCE, DEFAULT))
+    assert published.candidate_seeds(195, 0) == published.candidate_seeds(195, 1) == tuple(range(195, 203))
+    drawn = [seed for task in (195, 196) for plan in range(3) for seed in default.candidate_seeds(task, plan)]
+    assert len(set(drawn)) == 2 * 3 * 8
+    plan = BestOfN(policy, policy, 2, 1, 1).decide(observation(policy), 195, 1)
+    assert plan.seeds == default.candidate_seeds(195, 1)[:2]
+
+
+@pytest.mark.parametrize("preset", [REFERENCE, DEFAULT])
+def test_the_direct_chunk_is_the_first_candidate(policy: CosmosPolicy, preset: PlannerSettings) -> None:
+    plan = Direct(policy, seeds=preset.seeds).decide(observation(policy), 195, 3)
+    assert plan.seeds == BestOfN(policy, policy, settings=preset).candidate_seeds(195, 3)[:1]
+
+
+@pytest.mark.parametrize("mode", ["reference", "independent"])
+def test_every_seed_that_a_message_carries_gives_seeds_that_it_can_carry(mode: SeedMode) -> None:
+    for seed in (0, 2**64 - 1, -1):
+        seeds = candidate_seeds(seed, 2, 8, mode)
+        assert len(set(seeds)) == 8 and all(0 <= each < 2**64 for each in seeds)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_pruning_changes_the_cost_of_a_plan_and_not_its_choice(policy: CosmosPolicy, scheme: str) -> None:
+    exhaustive = BestOfN(policy, policy, settings=dataclasses.replace(SMALL, aggregate=scheme))
+    pruned = BestOfN(policy, policy, settings=dataclasses.replace(SMALL, aggregate=scheme, pruning=True))
+    for seed in (1, 2):
+        whole, part = (each.decide(observation(policy), seed) for each in (exhaustive, pruned))
+        assert part.chosen == whole.chosen
+        assert part.spent + part.saved == whole.spent
+        known = np.isfinite(part.values)
+        assert known.sum() == part.spent
+        np.testing.assert_allclose(part.values[known], whole.values[known], atol=2e-5)
+
+
+def test_a_clear_winner_saves_evaluations(policy: CosmosPolicy, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = dataclasses.replace(DEFAULT, n=4, futures=3, values=5, action_steps=1, future_steps=1, value_steps=1)
+    planner = BestOfN(policy, policy, settings=settings)
+
+    def second_is_best(sampled: torch.Tensor) -> np.ndarray:
+        return np.where(np.arange(len(sampled)) % len(sampled) == (1 if len(sampled) > 1 else 0), 0.95, 0.0)
+
+    # Rounds of two columns hold eight values, of which one belongs to the second candidate.
+    monkeypatch.setattr(policy, "values_of", second_is_best)
+    plan = planner.decide(observation(policy), 3)
+    assert plan.saved > 0
+    assert plan.spent + plan.saved == 60
+
+
+def test_time_that_never_runs_out_changes_nothing(policy: CosmosPolicy) -> None:
+    planner = BestOfN(policy, policy, settings=SMALL)
+    plan = planner.decide(observation(policy), 4, budget=Budget(lambda: 1.0))
+    assert plan.completed is Completed.DECIDED
+    np.testing.assert_allclose(plan.values, planner.decide(observation(policy), 4).values, atol=2e-5)
+
+
+def plan_in(policy: CosmosPolicy, calls: int) -> tuple[Plan, int]:
+    with Calls(policy, calls) as network:
+        plan = BestOfN(policy, policy, settings=SMALL).decide(observation(policy), 4, budget=Budget(network.remaining))
+        return plan, network.count
+
+
+def test_the_less_time_the_less_is_known_and_a_chunk_comes_always(policy: CosmosPolicy) -> None:
+    direct = Direct(policy, steps=3, seeds="reference").decide(observation(policy), 4)
+    complete, needed = plan_in(policy, 1000)
+    known = []
+    for calls in range(0, needed + 1, 2):
+        plan, used = plan_in(policy, calls)
+        assert used <= max(calls, 3)  # the policy's own chunk takes three
+        assert np.isfinite(plan.actions).all()
+        known.append(plan.spent)
+        if plan.completed is Completed.DIRECT:
+            np.testing.assert_allclose(plan.actions, direct.actions, atol=1e-5)
+    assert known == sorted(known)
+    assert known[0] == 0
+    assert complete.completed is Completed.DECIDED
+    assert plan_in(policy, 12)[0].completed is Completed.PARTLY_VALUED
+    assert plan_in(policy, 0)[0].completed is Completed.DIRECT
+
+
+def test_candidates_leave_time_to_be_compared(policy: CosmosPolicy) -> None:
+    plan, used = plan_in(policy, 12)  # three for the first chunk; half of the other nine is one more
+    assert (len(plan.candidates), plan.completed) == (2, Completed.PARTLY_VALUED)
+    assert plan.spent > 0
+    assert used <= 12
+
+
 @pytest.mark.parametrize(("chunks", "candidates"), [(1.0, 1), (2.0, 1), (3.0, 2), (5.0, 3), (10.0, 5)])
 def test_candidates_take_half_of_the_time_after_the_first(
     policy: CosmosPolicy, monkeypatch: pytest.MonkeyPatch, chunks: float, candidates: int

@@ -95,9 +95,8 @@ class Scoring:
         self.clean = world.world_input(scene, proposals, retile=settings.retile)
         steps = world.config.steps
         self.imagines = wants_futures(world, settings)
-        self.future_steps = (
-            member_steps(settings.futures, settings.future_steps or steps.future) if self.imagines else [0]
-        )
+        future_steps = member_steps(settings.futures, settings.future_steps or steps.future)
+        self.future_steps = future_steps[: settings.valued_futures] if self.imagines else [0]
         self.value_steps = member_steps(settings.values, settings.value_steps or steps.value)
         shape = (len(self.clean), len(self.future_steps), settings.values)
         self.values: NDArray[np.float64] = np.full(shape, np.nan)

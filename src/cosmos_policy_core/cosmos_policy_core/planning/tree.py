@@ -86,9 +86,9 @@ def search(
 ) -> Valuation:
     """Grow the tree depth by depth; of one that the budget cuts off only the first is kept, as far as it is known.
 
-    Each state of a depth gets one chunk from the policy, and each chunk `settings.futures` states. All states of a
-    depth are asked together. Leaves that cannot change the choice are neither imagined nor valued, where the choice
-    rests on leaves alone (`depth_values` last).
+    Each state of a depth gets one chunk from the policy, and each chunk `settings.valued_futures` states. All states
+    of a depth are asked together. Leaves that cannot change the choice are neither imagined nor valued, where the
+    choice rests on leaves alone (`depth_values` last).
 
     Args:
         scene: the present as the world model encodes it.
@@ -178,7 +178,7 @@ class _Search:
         """Sum up the deepest level that was kept; nothing is known before the first."""
         settings = self.settings
         if not self.levels:
-            unknown = (len(self.roots), settings.futures, settings.values)
+            unknown = (len(self.roots), settings.valued_futures, settings.values)
             threshold = threshold_for(self.world, settings)
             return Valuation(np.full(unknown, np.nan), np.zeros(unknown, dtype=bool), False, threshold, 0, 0)
         reached, deepest = len(self.levels), self.levels[-1].valuation(len(self.levels) == settings.depth)
