@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from cosmos_policy_core.cli import main
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.config import PolicyConfig
+from cosmos_policy_core.model.ensembles import member_steps
 from cosmos_policy_core.model.flops import forward_flops
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.untrained import random_policy
+from cosmos_policy_core.planning.presets import DEFAULT, REFERENCE, PlannerSettings
 
 STAGES = ["encode", "forward_b1", "forward_b2", "chunk_5_steps", "future_3_steps", "value_1_steps", "decode_3_images"]
 
@@ -55,22 +58,29 @@ def test_a_plan_is_timed_with_its_stages(checkpoint: str, capsys: pytest.Capture
     said = run(capsys, *words, "--no-one-by-one")
     assert {"size", "device", "preset", "median_s", "p99_s", "speedup_over_serial", "stages"} <= said.keys()
     assert said["speedup_over_serial"] is None
+    assert (said["preset"], said["ensemble"]) == ("default", [1, 1])
+    assert isinstance(said["stages"], dict) and isinstance(said["stages_p99"], dict)
+    assert said["stages_p99"].keys() == said["stages"].keys()
+    assert said["flop_share"] == pytest.approx(said["tflops"] / said["ceiling_tflops"])
+    assert run(capsys, *words, "--no-one-by-one", "--preset", "reference")["preset"] == "reference"
     assert run(capsys, *words)["speedup_over_serial"] is not None
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("--device", "cuda:77"), "--device cuda:77: not usable here"),
-        (("--device", "abacus"), "--device abacus: not usable here"),
-        (("--runs", "0"), "at least one run"),
-        (("--checkpoint", "/nowhere"), "no such checkpoint folder"),
+        (("model", "--device", "cuda:77"), "--device cuda:77: not usable here"),
+        (("model", "--device", "abacus"), "--device abacus: not usable here"),
+        (("model", "--runs", "0"), "at least one run"),
+        (("planner", "--runs", "0"), "at least one run"),
+        (("planner", "--threads", "-1"), "--threads -1: not a number of threads"),
+        (("model", "--checkpoint", "/nowhere"), "no such checkpoint folder"),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(
     words: tuple[str, ...], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["bench", "model", *words]) == 2
+    assert main(["bench", *words]) == 2
     assert sentence in capsys.readouterr().err
 
 
@@ -91,6 +101,28 @@ def test_the_arithmetic_of_the_published_network_is_counted() -> None:
     assert forward_flops(config) == pytest.approx(8.4e12, rel=0.02)
     assert forward_flops(config, batch=3) == 3 * forward_flops(config)
     assert 0.96 < forward_flops(config, text_tokens=16) / forward_flops(config) < 0.98
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        (REFERENCE, "10 / 5 / 5"),
+        (DEFAULT, "10 / 5 / 5"),
+        (replace(DEFAULT, values=4, action_steps=5, future_steps=3, value_steps=1), "5 / 3 / 1"),
+    ],
+)
+def test_the_floor_of_a_planned_chunk_follows_from_its_arithmetic(settings: PlannerSettings, steps: str) -> None:
+    config = PolicyConfig()
+    action, future, value = (int(word) for word in steps.split(" / "))
+
+    def calls(counts: list[int]) -> int:
+        return sum(len(config.schedule.evaluations(count)) for count in counts)
+
+    futures, values = member_steps(settings.futures, future), member_steps(settings.values, value)
+    total = settings.n * (calls([action]) + calls(futures) + settings.futures * calls(values))
+    floor = total * forward_flops(config) / 790e12
+    row = f"| {settings.futures} x {settings.values} | {steps} | {total} | {floor:.1f} |"
+    assert row in (Path(__file__).resolve().parents[3] / "docs" / "performance.md").read_text()
 
 
 def test_the_command_is_named_in_the_documentation() -> None:

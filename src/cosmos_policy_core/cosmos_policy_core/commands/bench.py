@@ -116,6 +116,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
         return bench_faults.run(options)
     if isinstance(options, bench_recorder.Recorder):
         return bench_recorder.run(options)
+    _check(options)
     import torch
 
     if options.threads:
@@ -127,6 +128,13 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
     if options.json:
         print(json.dumps(summary))
     return 0
+
+
+def _check(options: Model | Planner) -> None:
+    if options.runs < 1:
+        raise ConfigurationError(f"--runs {options.runs}: nothing to measure. Ask for at least one run.")
+    if options.threads < 0:
+        raise ConfigurationError(f"--threads {options.threads}: not a number of threads. Use 0 for the default.")
 
 
 def _policy(options: Machine) -> CosmosPolicy:
