@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,10 +81,10 @@ def test_nothing_to_embed_says_what_to_give(tmp_path: Path, capsys: pytest.Captu
     assert "one is empty" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(INSTALLED, reason="transformers is installed")
 def test_without_transformers_the_command_says_what_to_install(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)  # as if it were not installed
     assert main(["embed-instructions", "--out", str(tmp_path), "--instructions", "fold shirt"]) == 2
     assert "pip install transformers sentencepiece" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
