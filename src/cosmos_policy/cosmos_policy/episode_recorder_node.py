@@ -198,11 +198,16 @@ class EpisodeRecorderNode(ManagedNode):
         if not self._external:
             return DiskThread(self._folder, record, self._bag_topics, self._limit)
         sim_time = bool(self.get_parameter("use_sim_time").value)
+        before = self._listeners()
 
         def ready() -> bool:
-            return self._events.get_subscription_count() > 0
+            return bool(self._listeners() - before)
 
         return Ros2BagProcess(self._folder, record, self._topics, self._limit, sim_time, ready)
+
+    def _listeners(self) -> set[bytes]:
+        """Tell who listens to the events, others than the recorder among them."""
+        return {bytes(found.endpoint_gid) for found in self.get_subscriptions_info_by_topic(EVENTS_TOPIC)}
 
     def _tell(self, event: int, record: EpisodeRecord) -> None:
         """Say something about an episode on the graph, and in its bag."""
@@ -238,7 +243,7 @@ class EpisodeRecorderNode(ManagedNode):
     def _on_label(self, request: LabelEpisode.Request, response: LabelEpisode.Response) -> LabelEpisode.Response:
         try:
             judge = self.get_parameter("operator").value or "operator"
-            outcome = Outcome.of(request.success, round(request.success_score, 6), judge)  # a float32
+            outcome = Outcome.judged(request.success, round(request.success_score, 6), judge)  # a float32
             record = self._ready().label(outcome, request.comment)
             self._tell(EpisodeEvent.LABELLED, record)
             response.accepted, response.message = True, f"{record.episode_id}: {describe(outcome)}"
@@ -304,7 +309,9 @@ class EpisodeRecorderNode(ManagedNode):
         running = self._session.running
         lost = self._intake.lost() if self._intake is not None else {}
         self._health.publish(diagnostics(running, lost, free, self.get_clock().now().to_msg()))
-        if running is not None and running.tape.failure is not None:
+        failure = running.tape.failure if running is not None else None
+        if failure is not None:
+            self.get_logger().error(str(failure))
             self._log(self._end, "")
         elif running is not None and free < self._minimum:
             self._log(self._end, f"Ended early: only {free / 1e9:.1f} GB were free.")

@@ -23,12 +23,15 @@ from std_srvs.srv import Trigger
 
 from cosmos_policy.episode_recorder_node import STATUS_TOPIC, EpisodeRecorderNode
 from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
+from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Keys, Remote
 from cosmos_policy.recorder.topics import EVENTS_TOPIC
 from cosmos_policy_core.data.bags.episodes import read_bag
 from cosmos_policy_core.data.bags.reading import Bag, read_counts, read_record
+from cosmos_policy_core.data.bags.record import EpisodeRecord
 from cosmos_policy_core.data.bags.staging import FOLDER
 from cosmos_policy_core.embodiment import Embodiment
+from cosmos_policy_core.errors import RecordingError
 from cosmos_policy_msgs.msg import EpisodeEvent, PlanReport
 from cosmos_policy_msgs.srv import LabelEpisode
 
@@ -104,6 +107,25 @@ class Operator(Node):  # type: ignore[misc]
         future = client.call_async(request)
         wait_until(future.done, "the recorder's answer")
         return future.result()
+
+
+class BreakingTape(DiskThread):
+    """A tape that reports a failure, and can be ended in order all the same, as `ros2 bag record` can."""
+
+    def __init__(self, rig: Rig, record: EpisodeRecord) -> None:
+        self._closing = False
+        super().__init__(rig.folder, record, rig.recorder._bag_topics, 10**9)
+
+    @property
+    def failure(self) -> RecordingError | None:  # type: ignore[override]
+        return None if self._closing else RecordingError("the other process is gone")
+
+    @failure.setter
+    def failure(self, _: RecordingError | None) -> None: ...
+
+    def finish(self, record: EpisodeRecord) -> Path:
+        self._closing = True
+        return super().finish(record)
 
 
 VERBS = ("start", "stop", "discard")
@@ -228,6 +250,32 @@ def test_a_score_beyond_its_range_is_refused(rig: Rig) -> None:
     rig.operator.call("discard")
     assert not answer.accepted
     assert "success score of 1.5" in answer.message
+
+
+def test_a_score_that_contradicts_the_verdict_is_refused(rig: Rig) -> None:
+    rig.operator.call("start")
+    answers = [rig.operator.label(True, 0.2), rig.operator.label(False, 1.0)]
+    rig.operator.call("discard")
+    assert [answer.accepted for answer in answers] == [False, False]
+    assert "a success with a score of 0.2 contradicts itself" in answers[0].message
+
+
+def test_an_episode_whose_tape_breaks_is_ended(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(rig.bags())
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.recorder._session, "_begin_tape", lambda record: BreakingTape(rig, record))
+        rig.operator.call("start")
+    wait_until(lambda: len(rig.bags()) == before + 1, "the end of the episode")
+    assert "Ended early: the other process is gone" in read_record(rig.bags()[-1]).comment
+
+
+def test_a_listener_who_was_there_before_is_not_taken_for_the_recording_process(rig: Rig) -> None:
+    before = rig.recorder._listeners()
+    assert before, "the operator listens"
+    assert rig.recorder._listeners() == before
+    late = rig.operator.create_subscription(EpisodeEvent, EVENTS_TOPIC, lambda _: None, LATCHED)
+    wait_until(lambda: bool(rig.recorder._listeners() - before), "the new listener")
+    rig.operator.destroy_subscription(late)
 
 
 def test_verbs_out_of_turn_say_what_to_do(rig: Rig) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from std_msgs.msg import String
 from cosmos_policy.recorder import ros2bag
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.ros2bag import Ros2BagProcess, command, losses
+from cosmos_policy.recorder.session import Session
 from cosmos_policy.recorder.topics import Recorded, bag_topics, recorded_topics
 from cosmos_policy_core.data.bags.reading import Bag, read_counts, read_record
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
@@ -96,7 +98,7 @@ def test_a_recorder_that_is_killed_leaves_its_episode_to_be_named_and_recovered(
     process.wait()
     assert not (tmp_path / "episode").exists()
     [leftover] = leftovers(tmp_path)
-    assert leftover.sentence.startswith(f"{staged}: an episode (fold the shirt) was cut off after ")
+    assert leftover.sentence.startswith(f"{staged}: is unfinished: an episode (fold the shirt) was cut off after ")
     assert f"cosmos-policy recover {staged}" in leftover.sentence
     saved, counts = recover(staged)
     assert counts[TOPIC] >= 20
@@ -132,23 +134,34 @@ def test_two_recorders_do_not_share_a_folder(tmp_path) -> None:
 # A stand-in with the command line of rosbag2's recorder: it writes what it "heard" when it is interrupted.
 STAND_IN = """#!{python}
 import signal, sys
-sys.path[:0] = {path!r}
 from pathlib import Path
+words = sys.argv[1:]
+assert words[:4] == ["bag", "record", "-s", "mcap"], words
+out = Path(words[words.index("-o") + 1])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])  # one that comes while this still imports has to wait
+Path(words[words.index("-o") + 1] + ".ready").touch()
+sys.path[:0] = {path!r}
 from test_recorder_disk import TOPIC, TOPICS, WORD
 from cosmos_policy.recorder.topics import bag_topics
 from cosmos_policy_core.data.bags.record import EpisodeRecord
 from cosmos_policy_core.data.bags.writing import BagWriter
-words = sys.argv[1:]
-assert words[:4] == ["bag", "record", "-s", "mcap"], words
-out = Path(words[words.index("-o") + 1])
-Path(words[words.index("-o") + 1] + ".ready").touch()
-signal.signal(signal.SIGINT, lambda *_: None)
-signal.pause()
+if {waits}:
+    signal.sigwait([signal.SIGINT])
 writer = BagWriter(out.parent / "made", EpisodeRecord(out.name), bag_topics(TOPICS))
 writer.write(TOPIC, 1, WORD)
 writer.finish(EpisodeRecord(out.name)).rename(out)
 print("[INFO] Cache buffers lost messages per topic: \\n\\t/talk: 7\\n\\t/other: 2")
 """
+
+
+def put_stand_in(folder: Path, monkeypatch: pytest.MonkeyPatch, waits: bool) -> None:
+    """Put the stand-in where `ros2` is looked for; it waits to be interrupted, or ends by itself."""
+    tools = folder / "tools"
+    tools.mkdir()
+    program = tools / "ros2"
+    program.write_text(STAND_IN.format(python=sys.executable, path=[p for p in sys.path if p], waits=waits))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
 
 
 def test_the_command_line_is_that_of_the_distribution(tmp_path, monkeypatch) -> None:
@@ -164,12 +177,7 @@ def test_the_command_line_is_that_of_the_distribution(tmp_path, monkeypatch) -> 
 
 
 def test_ros2_bag_record_is_driven_and_its_bag_gets_record_and_name(tmp_path, monkeypatch) -> None:
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    program = tools / "ros2"
-    program.write_text(STAND_IN.format(python=sys.executable, path=[p for p in sys.path if p]))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    put_stand_in(tmp_path, monkeypatch, waits=True)
     folder = tmp_path / "episodes"
     ready = folder / FOLDER / "episode.ready"
     recording = Ros2BagProcess(folder, RECORD, TOPICS, 1000, sim_time=False, ready=ready.exists)
@@ -180,6 +188,37 @@ def test_ros2_bag_record_is_driven_and_its_bag_gets_record_and_name(tmp_path, mo
     assert record.outcome == Outcome(True, 1.0, "Ada")
     assert record.lost == {"/other": {"writer": 2}, TOPIC: {"writer": 7}}
     assert recording.written == {TOPIC: 1}
+    assert recording.failure is None
+
+
+def test_a_ros2_bag_record_that_ends_by_itself_is_noticed_and_what_it_wrote_is_kept(tmp_path, monkeypatch) -> None:
+    put_stand_in(tmp_path, monkeypatch, waits=False)
+    folder = tmp_path / "episodes"
+    ready = folder / FOLDER / "episode.ready"
+
+    def begin(record: EpisodeRecord) -> Ros2BagProcess:
+        return Ros2BagProcess(folder, replace(record, episode_id="episode"), TOPICS, 1000, False, ready.exists)
+
+    session = Session(folder, begin, dict)
+    tape = session.start(RECORD).tape
+    wait_until(lambda: tape.failure is not None, "the end of the process", 60.0)
+    assert "ros2 bag record ended by itself with status 0: [INFO] Cache buffers lost" in str(tape.failure)
+    finished = session.stop()
+    assert "Ended early" in read_record(finished.path).comment
+    session.label(Outcome(False, 0.0, "Ada"))
+    assert "Ended early" in read_record(finished.path).comment
+
+
+def test_a_ros2_bag_record_that_dies_without_closing_its_bag_says_how_to_save_it(tmp_path, monkeypatch) -> None:
+    program = tmp_path / "ros2"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nsleep 0.3\necho the disk is gone\nexit 3\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    ready = (tmp_path / "started").exists
+    recording = Ros2BagProcess(tmp_path / "episodes", RECORD, TOPICS, 1000, sim_time=False, ready=ready)
+    wait_until(lambda: recording.failure is not None, "the end of the process", 60.0)
+    with pytest.raises(RecordingError, match=r"by itself with status 3: the disk is gone.*cosmos-policy recover"):
+        recording.finish(RECORD)
 
 
 def test_a_ros2_bag_record_that_does_not_start_is_told_with_its_own_words(tmp_path, monkeypatch) -> None:

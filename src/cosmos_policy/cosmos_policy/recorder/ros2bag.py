@@ -81,7 +81,7 @@ class Ros2BagProcess:
             start_new_session=True,  # Ctrl-C reaches the node, which ends it in order
         )
         self.dropped: dict[str, int] = {}
-        self.failure: RecordingError | None = None
+        self._ending = False
         self.written: dict[str, int] = {}
         deadline = time.monotonic() + START_TIMEOUT
         while not ready():
@@ -90,6 +90,15 @@ class Ros2BagProcess:
                 self.discard()
                 raise RecordingError(f"ros2 bag record does not start: {said.strip() or 'it subscribed to nothing'}")
             time.sleep(0.05)
+
+    @property
+    def failure(self) -> RecordingError | None:
+        """What is wrong when the process ended before it was asked to."""
+        if self._ending or self._process.poll() is None:
+            return None
+        said = self._said()[-500:].strip() or "it said nothing"
+        status = self._process.returncode
+        return RecordingError(f"{self.path}: ros2 bag record ended by itself with status {status}: {said}")
 
     @property
     def path(self) -> Path:
@@ -105,11 +114,13 @@ class Ros2BagProcess:
         Raises:
             RecordingError: the bag is not whole; what was written can be recovered.
         """
+        failure = self.failure
         self._end(signal.SIGINT)
         self.dropped = losses(self._said())
         self._clean()
         if not (self.path / "metadata.yaml").exists():
-            raise RecordingError(f"{self.path}: ros2 bag record left no metadata. {remedy(self.path)}")
+            problem = str(failure or f"{self.path}: ros2 bag record left no metadata")
+            raise RecordingError(f"{problem}. {remedy(self.path)}")
         self.written = read_counts(self.path)
         return self._staging.publish(record.with_losses(WRITER, self.dropped))
 
@@ -120,6 +131,7 @@ class Ros2BagProcess:
         self._staging.discard()
 
     def _end(self, number: int) -> None:
+        self._ending = True
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
         try:

@@ -17,9 +17,10 @@ from cosmos_policy_core.errors import RecordingError
 class Tape(Protocol):
     """What an episode is written with: our own thread, or `ros2 bag record`."""
 
-    failure: RecordingError | None
     dropped: dict[str, int]
 
+    @property
+    def failure(self) -> RecordingError | None: ...
     @property
     def path(self) -> Path: ...
     @property
@@ -83,7 +84,7 @@ class Session:
                 self.running.record = change(self.running.record)
 
     def stop(self, outcome: Outcome | None = None, comment: str = "") -> Finished:
-        """End the episode and keep it; a verdict given while it ran stays.
+        """End the episode and keep it; a verdict given while it ran stays, and what cut it short is noted.
 
         Raises:
             RecordingError: none is running, or it could not be written whole.
@@ -93,6 +94,8 @@ class Session:
             record = running.record
             if record.outcome is None and outcome is not None:
                 record = record.labelled(outcome)
+            if (failure := running.tape.failure) is not None:
+                comment = f"{comment} Ended early: {failure}".strip()
             if comment:
                 record = replace(record, comment=f"{record.comment} {comment}".strip())
             record = record.with_losses(TRANSPORT, self._lost())
