@@ -101,7 +101,6 @@ def test_a_task_is_over_when_its_planner_is_gone(graph: FakeGraph, watcher: Watc
     publisher.publish(goal)
     watcher.wait_for_words("phase: starting")
     assert "phase: idle" in watcher.wait_for_words("the planner is gone: nobody serves /run_task")
-    watcher.destroy_publisher(publisher)
 
 
 def test_a_plan_is_drawn_as_paths_of_both_grippers(watcher: Watcher, carried_out: None) -> None:
