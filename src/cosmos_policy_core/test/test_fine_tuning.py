@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import h5py
 import numpy as np
@@ -17,14 +19,19 @@ from policies import INSTRUCTION, tiny_policy
 from cosmos_policy_core.cli import main
 from cosmos_policy_core.data.hdf5 import episode_path, write_episode
 from cosmos_policy_core.data.sampling import MIXES
+from cosmos_policy_core.data.seeds import compact, evaluation_sentence, expanded, learned_seeds
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import DatasetError, StatisticsError
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.layout import Query
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.training.__main__ import Options, _announce
+from cosmos_policy_core.training.assembly import Paths, assemble_run
 from cosmos_policy_core.training.encoded import demonstration_statistics, read_episodes
 from cosmos_policy_core.training.mixture import Mixture
 from cosmos_policy_core.training.objective import POLICY, VALUE, WORLD, ObjectiveConfig, compute_loss
+from cosmos_policy_core.training.parallel import Group
+from cosmos_policy_core.training.run_config import load
 from cosmos_policy_core.training.validation import value_errors
 
 CONTRACT = Embodiment.load("aloha_sim")
@@ -188,6 +195,45 @@ def test_a_checkpoint_is_fine_tuned_on_rollouts_and_remembers_how(
     record = json.loads((out / "training.json").read_text())
     assert record["started_from"] == before.identity
     assert record["mixture"]["demonstrations"] == 0.1 and record["gamma"] == 0.9
+    assert record["scene_seeds"] == "0..1, 10..13"
+    assert learned_seeds(out) == {0, 1, 10, 11, 12, 13}
+    assert "evaluation seeds" not in printed
+
+
+def test_episodes_of_seeds_that_are_kept_for_the_last_word_are_refused(tmp_path: Path) -> None:
+    kept = write_rollouts(tmp_path / "kept", (True, False), first=6999)
+    with pytest.raises(DatasetError, match=r"is of seed 7000.*last word.*--seed 20000"):
+        read_episodes([kept], CONTRACT)
+    assert len(read_episodes([write_rollouts(tmp_path / "free", (True,), first=8000)], CONTRACT)[0]) == 1
+
+
+def test_episodes_of_evaluation_seeds_are_named_in_one_line() -> None:
+    assert evaluation_sentence([0, 499, 20000]) == ""
+    sentence = evaluation_sentence([3, 5000, 5001, 6999])
+    assert sentence.startswith("3 episodes are of the evaluation seeds 5000..5001, 6999: ")
+    assert "\n" not in sentence
+
+
+def test_partial_scores_that_are_divided_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_policy(tiny_policy(), tmp_path / "start")
+    demos = write_rollouts(tmp_path / "demos", (True, True))
+    partial = make_episode(CONTRACT, 6, seed=10, success=False, success_score=0.5)
+    write_episode(episode_path(tmp_path / "rollouts", 0), partial, CONTRACT)
+    alone = cast(Group, SimpleNamespace(size=1, device=torch.device("cpu")))
+    given = Options("nano", str(tmp_path / "start"), (demos,), tmp_path, (tmp_path / "rollouts",))
+    paths = Paths(given.start, given.data, given.rollouts, given.out)
+    assembled = assemble_run(load("nano"), paths)
+    for scale, told in (("false", True), ("true", False)):
+        _announce(load("nano", [f"sampling.absolute_scale={scale}"]), given, alone, assembled)
+        assert ("1 rollouts with a score between 0 and 1" in capsys.readouterr().out) == told
+    assert assembled.learned == (0, 1, 10)
+
+
+def test_seeds_are_written_as_ranges_and_read_back() -> None:
+    seeds = {3, 4, 5, 9, 20000}
+    assert compact(seeds) == "3..5, 9, 20000"
+    assert expanded(compact(seeds)) == seeds
+    assert expanded(compact([])) == set()
 
 
 def test_broken_episodes_are_named_and_counted_and_training_goes_on(

@@ -12,6 +12,7 @@ import tyro
 import yaml
 
 from cosmos_policy_core.data.episode import unlabelled_sentence
+from cosmos_policy_core.data.seeds import evaluation_sentence
 from cosmos_policy_core.errors import CosmosPolicyError
 from cosmos_policy_core.training.assembly import Assembled, Paths, assemble_run
 from cosmos_policy_core.training.parallel import Group, joined
@@ -71,6 +72,14 @@ def _announce(config: RunConfig, options: Options, group: Group, assembled: Asse
         print(f"left out: {sentence}", flush=True)
     if assembled.unlabelled:
         print(unlabelled_sentence(assembled.unlabelled), flush=True)
+    if sentence := evaluation_sentence(assembled.seeds):
+        print(sentence, flush=True)
+    if assembled.partial and not config.sampling.absolute_scale:
+        print(
+            f"{assembled.partial} rollouts with a score between 0 and 1 get the values of full successes, as "
+            "published. Use --set sampling.absolute_scale=true to keep their scale.",
+            flush=True,
+        )
     print(
         f"processes: {group.size} on {group.device.type}; batches of {config.batch.size}, each process "
         f"{config.accumulation(group.size)} x {config.batch.per_process}; episodes left out: {len(left_out)}",

@@ -10,6 +10,7 @@ import torch
 
 from cosmos_policy_core.data.dataset import EpisodeDataset
 from cosmos_policy_core.data.episode import Episode
+from cosmos_policy_core.data.seeds import learned_seeds, scene_seeds
 from cosmos_policy_core.data.split import split_episodes
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
@@ -40,6 +41,9 @@ class Assembled:
     held_out: EpisodeDataset | None
     left_out: list[str]
     unlabelled: int = 0  # demonstrations that nobody labelled as such
+    partial: int = 0  # rollouts with a score between 0 and 1
+    seeds: tuple[int, ...] = ()  # of the simulated scenes among the episodes
+    learned: tuple[int, ...] = ()  # the same, and those that the start checkpoint learned from
 
 
 def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
@@ -70,7 +74,18 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     policy.config = policy.config.model_copy(update={**_learned(config), "episode_steps": longest})
     training, held_out = _split(config, policy, demonstrations, rollouts)
     unlabelled = sum(not episode.labelled for episode in given)
-    return Assembled(policy, training, held_out, left_out, unlabelled)
+    seeds = tuple(scene_seeds([*given, *rollouts], contract))
+    known = learned_seeds(paths.start) if config.start.weights == "checkpoint" else set()
+    return Assembled(
+        policy,
+        training,
+        held_out,
+        left_out,
+        unlabelled,
+        partial=sum(0 < episode.success_score < 1 for episode in rollouts),
+        seeds=seeds,
+        learned=tuple(sorted(known.union(seeds))),
+    )
 
 
 def with_instructions(policy: CosmosPolicy, instructions: Iterable[str]) -> TextEmbeddings:

@@ -18,6 +18,7 @@ from cosmos_policy_core.data import jpeg, layouts
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.layouts import LeftOut
 from cosmos_policy_core.data.returns import monte_carlo_returns
+from cosmos_policy_core.data.seeds import check_learned
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import DatasetError, EpisodeError
@@ -62,7 +63,7 @@ def read_episodes(
         Episodes in order, and one sentence per episode that was left out, or per folder whose `val` part was.
 
     Raises:
-        DatasetError: no episode is left.
+        DatasetError: no episode is left, or one is of a seed that nobody may learn from.
     """
     episodes: list[Episode] = []
     broken: list[str] = []
@@ -87,6 +88,7 @@ def read_episodes(
                 episodes.append(result)
     if not episodes:
         raise DatasetError(f"{', '.join(map(str, folders))}: no readable episode. First problem: {broken[0]}")
+    check_learned(episodes, contract)
     return episodes, broken
 
 

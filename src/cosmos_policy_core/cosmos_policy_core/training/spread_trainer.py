@@ -152,7 +152,7 @@ class SpreadTrainer:
         """Write a checkpoint folder."""
         weights = sharded.whole_weights(self.network)
         if self.group.leads:
-            export(self.policy, weights, self.config, self.step, folder)
+            export(self.policy, weights, self.config, self.step, folder, self.assembled.learned)
             self._say(f"wrote {folder}")
         self.group.wait()
 
