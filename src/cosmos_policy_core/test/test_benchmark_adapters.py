@@ -22,6 +22,7 @@ from cosmos_policy_core.evaluation.adapters.libero import LiberoCell
 from cosmos_policy_core.evaluation.adapters.robocasa import RobocasaCell
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.model.untrained import nano_for, untrained_policy
+from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import Direct, Plan
 
 
@@ -75,7 +76,7 @@ class Counting:
     def __init__(self, horizon: int) -> None:
         self.horizon, self.seen, self.seeds = horizon, list[Observation](), list[tuple[int, int]]()
 
-    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
+    def decide(self, observation: Observation, seed: int, plan: int = 0, *, budget: Budget | None = None) -> Plan:
         self.seen.append(observation)
         self.seeds.append((seed, plan))
         actions = np.repeat(np.arange(self.horizon)[:, None] / 100, 7, axis=1)

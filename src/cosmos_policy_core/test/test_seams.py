@@ -17,6 +17,7 @@ from cosmos_policy_core.evaluation.seam_pictures import draw
 from cosmos_policy_core.evaluation.seams import Thinking, TimedRollout, TimedTrial, summarise
 from cosmos_policy_core.execution import ExecutorSettings, Mode
 from cosmos_policy_core.model.observation import Observation
+from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import Plan
 
 CONTRACT = Embodiment.load("aloha_sim")
@@ -24,15 +25,24 @@ SETTINGS = ExecutorSettings.from_contract(CONTRACT)
 
 
 class Waving:
-    """A planner that turns both waists on from where they are; its first candidate stays."""
+    """A planner that turns both waists on from where they are, in four steps; out of time its first candidate stays."""
 
-    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
+    def __init__(self) -> None:
+        self.stopped_after: list[int] = []
+
+    def decide(self, observation: Observation, seed: int, plan: int = 0, *, budget: Budget | None = None) -> Plan:
+        assert budget is not None
+        over = next((steps for steps in range(4) if budget.is_over()), None)
         still = np.tile(CONTRACT.start_action, (CONTRACT.chunk_horizon, 1))
         still[:, [0, 7]] = observation.proprio[[0, 7]]
         actions = still.copy()
         travel = 0.25 * np.arange(1, CONTRACT.chunk_horizon + 1) * CONTRACT.period
         actions[:, [0, 7]] += travel[:, None]
-        return Plan(actions, 1, np.stack([still, actions]), np.zeros(2), np.zeros(0), (0, 1))
+        if over is not None:
+            self.stopped_after.append(over)
+        chosen = 1 if over is None else 0
+        candidates = np.stack([still, actions])
+        return Plan(candidates[chosen], chosen, candidates, np.zeros(2), np.zeros(0), (0, 1))
 
 
 @pytest.fixture(scope="module")
@@ -62,12 +72,14 @@ def test_arms_that_plan_ahead_never_rest_and_drop_what_has_passed(mode: Mode, tr
     assert all(seam.run.steps_blended > 0 for seam in trial.seams)
 
 
-def test_a_plan_out_of_time_gives_the_policys_own_chunk_before_the_seam(cell: Any) -> None:
+def test_a_plan_out_of_time_gives_the_best_choice_so_far_before_the_seam(cell: Any) -> None:
     slow = Thinking(median=1.6, spread=0.0, lead=1.2)
     late = TimedRollout(cell, CONTRACT, Waving(), Mode.OVERLAP, slow, 4.0).run(5000)
-    cut = TimedRollout(cell, CONTRACT, Waving(), Mode.DEADLINE, slow, 4.0).run(5000)
+    cut = TimedRollout(cell, CONTRACT, planner := Waving(), Mode.DEADLINE, slow, 4.0).run(5000)
     assert late.idle > 0.2 and late.fallbacks == 0
     assert cut.idle == 0.0 and cut.fallbacks == cut.plans - 1
+    assert planner.stopped_after[0] == 2  # 1.08 s of 1.6 s: two of four steps
+    assert len(planner.stopped_after) == cut.fallbacks  # later plans begin closer to the seam
 
 
 def test_numbers_and_picture_of_the_modes(trials: dict[Mode, TimedTrial], tmp_path: Path) -> None:

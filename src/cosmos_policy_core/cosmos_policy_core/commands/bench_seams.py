@@ -31,7 +31,7 @@ ROWS = {
     "dropped_median": "actions dropped per plan, median",
     "blended_median": "actions blended per plan, median",
     "late": "plans after the seam",
-    "fallbacks": "plans cut short: the policy's own chunk",
+    "fallbacks": "plans cut short",
     "refusals": "plans refused as too far",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from cosmos_policy_core.execution import (
 )
 from cosmos_policy_core.execution.handover import due_position
 from cosmos_policy_core.model.observation import Observation
+from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import Planner
 
 Vector = NDArray[np.float64]
@@ -41,6 +43,27 @@ class Thinking:
     def draw(self, rng: np.random.Generator) -> float:
         """Draw the time of one plan [s]."""
         return float(self.median * np.exp(self.spread * rng.standard_normal()))
+
+
+class Allowance:
+    """Budget of one plan on the trial's clock, on which every denoising step takes equally long.
+
+    Args:
+        limit: seconds for the plan; unlimited by default, to count its steps.
+        step: what a step takes [s].
+    """
+
+    def __init__(self, limit: float = math.inf, step: float = 0.0) -> None:
+        self.steps, self._limit, self._step = 0, limit, step
+        self.budget = Budget(self._remaining if limit < math.inf else None, self._begin_step)
+
+    def _begin_step(self) -> bool:
+        """Count a step: before each, a planner asks whether the plan is still wanted. It is."""
+        self.steps += 1
+        return False
+
+    def _remaining(self) -> float:
+        return self._limit - self.steps * self._step
 
 
 class Answer(NamedTuple):
@@ -70,7 +93,7 @@ class TimedTrial:
     seconds: float = 0.0  # from the first chunk to the success, or to the end
     idle: float = 0.0  # of these, at rest between chunks
     plans: int = 0
-    fallbacks: int = 0  # plans that ran out of time and gave the policy's own chunk
+    fallbacks: int = 0  # plans that ran out of time and gave the best choice so far
     refusals: list[str] = field(default_factory=list)
     seams: list[Seam] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
@@ -106,6 +129,7 @@ class TimedRollout:
         self._executor, self._states = ChunkExecutor(self._settings), JointStates(self._space)
         self._now, self._last = BEGIN, np.array(self._cell.cell.start_action)
         self._run: Run | None = None
+        self._steps = 1  # of the last plan that had all the time
         self._answer: Answer | None = self._plan(0.0)  # the trial's clock starts with the first plan
         while not self._trial.success and self._now - BEGIN < self._max_seconds:
             self._see()
@@ -139,14 +163,17 @@ class TimedRollout:
         seen = self._cell.observe(images=True)
         instruction = self._cell.cell.settings.instruction
         observation = Observation(images=seen["images"], proprio=seen["proprio"], instruction=instruction)
-        plan = self._planner.decide(observation, self._trial.seed, self._trial.plans)
-        actions = plan.actions
         limit = max(self._left() - HAND_OVER * self._settings.period, 0.0)
-        if self._mode is Mode.DEADLINE and seconds > limit > 0.0:
-            seconds, actions = limit, plan.candidates[0]
+        cut = self._mode is Mode.DEADLINE and seconds > limit > 0.0
+        allowance = Allowance(limit, seconds / self._steps) if cut else Allowance()
+        plan = self._planner.decide(observation, self._trial.seed, self._trial.plans, budget=allowance.budget)
+        if cut:
+            seconds = limit
             self._trial.fallbacks += 1
+        else:
+            self._steps = max(allowance.steps, 1)
         self._trial.plans += 1
-        return Answer(self._now + seconds, self._now, np.asarray(actions, dtype=np.float64))
+        return Answer(self._now + seconds, self._now, np.asarray(plan.actions, dtype=np.float64))
 
     def _take_over(self, answer: Answer) -> None:
         settings, actions = self._settings, answer.actions

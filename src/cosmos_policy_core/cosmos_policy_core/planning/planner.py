@@ -65,7 +65,7 @@ class Plan:
 class Planner(Protocol):
     """Decide what to do next."""
 
-    def decide(self, observation: Observation, seed: int, plan: int = 0) -> Plan:
+    def decide(self, observation: Observation, seed: int, plan: int = 0, *, budget: Budget | None = None) -> Plan:
         """Plan from an observation; the same seed and number of the plan within its task give the same plan."""
         ...
 
