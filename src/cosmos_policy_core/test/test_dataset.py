@@ -20,7 +20,7 @@ from cosmos_policy_core.data.sampling import (
     StratifiedSampler,
     epoch,
 )
-from cosmos_policy_core.data.split import split_episodes
+from cosmos_policy_core.data.split import split_episodes, split_pools
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import DatasetError, StatisticsError
@@ -168,3 +168,12 @@ def test_a_small_task_still_has_a_validation_episode_and_a_lone_one_is_trained_o
         split_episodes(pair[:1], 0.5, seed=0)
     with pytest.raises(DatasetError, match="Give one from 0 up to"):
         split_episodes(pair, 1.0, seed=0)
+
+
+def test_a_kind_of_episode_that_has_none_to_spare_is_trained_on_whole() -> None:
+    pair = [replace(bare(3, seed, success=True), source=str(seed), instruction="a") for seed in range(2)]
+    split = split_pools({"demonstrations": pair, "rollouts": pair[:1]}, 0.01, seed=0)
+    assert [len(part) for part in split["demonstrations"]] == [1, 1]
+    assert split["rollouts"] == ([0], [])
+    with pytest.raises(DatasetError, match="2 episodes of 1 tasks leave none to hold out"):
+        split_pools({"demonstrations": pair[:1], "rollouts": pair[1:]}, 0.01, seed=0)

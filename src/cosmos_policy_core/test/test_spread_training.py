@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import killed_training
@@ -180,6 +181,21 @@ def test_random_start_weights_are_refused_and_trained_ones_are_not(
     main(options(workplace, workplace / "on", honest, *again, start="scratch"))
     assert "start weights: 0." in capsys.readouterr().out
     assert curves(workplace / "on")[1, "validation_loss"] > 0
+
+
+def test_a_single_failure_is_trained_on_and_successes_are_held_out(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    contract, folder = Embodiment.load(str(workplace / "small.yaml")), workplace / "one_failure"
+    for index, success in enumerate((True, True, True, False)):
+        episode = make_episode(contract, 8, seed=index, success=success, success_score=float(success))
+        write_episode(episode_path(folder, index), episode, contract)
+    given = options(workplace, workplace / "lenient", "steps=1", "validation={share: 0.01, batches: 1}")
+    main(replace(given, data=(folder,), rollouts=()))
+    assert "no rollouts are held out for validation: no task has two of them" in capsys.readouterr().out
+    logged = curves(workplace / "lenient")
+    assert logged[1, "validation_demo_sample_action_l1_loss"] > 0
+    assert (1, "validation_value_function_sample_value_l1_loss") not in logged
 
 
 def test_a_loss_that_is_not_finite_ends_the_run(workplace: Path) -> None:

@@ -8,7 +8,7 @@ walks through shuffled epochs in which the shares hold in expectation; `stratifi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Literal, Protocol
 
@@ -82,6 +82,12 @@ class Pools:
         failures = [index for index in everything if not success[index] and not demonstration[index]]
         pools = [_steps(part, lengths) for part in (demos, successes, failures)]
         return cls(pools[0], pools[1], pools[2], tuple(lengths))
+
+    def served(self, mix: Mix) -> Mix:
+        """Leave out of a mix what these pools have nothing for: policy samples, or world-model and value samples."""
+        if not len(self.demonstrations):
+            return replace(mix, demonstrations=0.0)
+        return mix if len(self.successes) or len(self.failures) else replace(mix, demonstrations=1.0)
 
     def require(self, mix: Mix) -> None:
         """Refuse a mix that these pools cannot serve.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +18,26 @@ class Splittable(Protocol):
     def where(self) -> str: ...
     @property
     def instruction(self) -> str: ...
+
+
+def split_pools(
+    pools: Mapping[str, Sequence[Splittable]], share: float, seed: int
+) -> dict[str, tuple[list[int], list[int]]]:
+    """Split pools of episodes one by one; one in which no task has two episodes is trained on whole.
+
+    Args: as of `split_episodes`.
+
+    Returns:
+        Per pool, indices of training and of validation episodes.
+
+    Raises:
+        DatasetError: the share is not in 0..1, or no pool has anything to hold out.
+    """
+    if share > 0 and not any(_divides(episodes) for episodes in pools.values()):
+        raise _nothing_to_hold_out([episode for episodes in pools.values() for episode in episodes])
+    return {
+        name: split_episodes(episodes, share if _divides(episodes) else 0.0, seed) for name, episodes in pools.items()
+    }
 
 
 def split_episodes(episodes: Sequence[Splittable], share: float, seed: int) -> tuple[list[int], list[int]]:
@@ -49,5 +69,15 @@ def split_episodes(episodes: Sequence[Splittable], share: float, seed: int) -> t
         held.extend(rng.permutation(indices)[:count].tolist())
     kept = sorted(set(range(len(episodes))) - set(held))
     if share > 0 and not held:
-        raise DatasetError(f"{len(episodes)} episodes of {len(tasks)} tasks leave none to hold out. Collect more.")
+        raise _nothing_to_hold_out(episodes)
     return kept, sorted(held)
+
+
+def _divides(episodes: Sequence[Splittable]) -> bool:
+    """Tell whether some task has two episodes."""
+    return len({episode.instruction for episode in episodes}) < len(episodes)
+
+
+def _nothing_to_hold_out(episodes: Sequence[Splittable]) -> DatasetError:
+    tasks = {episode.instruction for episode in episodes}
+    return DatasetError(f"{len(episodes)} episodes of {len(tasks)} tasks leave none to hold out. Collect more.")

@@ -70,6 +70,8 @@ def _announce(config: RunConfig, options: Options, group: Group, assembled: Asse
     left_out = assembled.left_out
     for sentence in left_out:
         print(f"left out: {sentence}", flush=True)
+    for kind in assembled.whole:
+        print(f"no {kind} are held out for validation: no task has two of them", flush=True)
     if assembled.unlabelled:
         print(unlabelled_sentence(assembled.unlabelled), flush=True)
     if sentence := evaluation_sentence(assembled.seeds):

@@ -11,7 +11,7 @@ import torch
 from cosmos_policy_core.data.dataset import EpisodeDataset
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.seeds import learned_seeds, scene_seeds
-from cosmos_policy_core.data.split import split_episodes
+from cosmos_policy_core.data.split import split_pools
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
 from cosmos_policy_core.model.checkpoint import load_policy
@@ -44,6 +44,7 @@ class Assembled:
     partial: int = 0  # rollouts with a score between 0 and 1
     seeds: tuple[int, ...] = ()  # of the simulated scenes among the episodes
     learned: tuple[int, ...] = ()  # the same, and those that the start checkpoint learned from
+    whole: tuple[str, ...] = ()  # kinds of episodes of which none could be held out
 
 
 def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
@@ -72,7 +73,7 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
     successes = [len(episode) for episode in [*demonstrations, *rollouts] if episode.success]
     longest = max(successes, default=policy.config.episode_steps)
     policy.config = policy.config.model_copy(update={**_learned(config), "episode_steps": longest})
-    training, held_out = _split(config, policy, demonstrations, rollouts)
+    training, held_out, whole = _split(config, policy, demonstrations, rollouts)
     unlabelled = sum(not episode.labelled for episode in given)
     seeds = tuple(scene_seeds([*given, *rollouts], contract))
     known = learned_seeds(paths.start) if config.start.weights == "checkpoint" else set()
@@ -85,6 +86,7 @@ def assemble_run(config: RunConfig, paths: Paths) -> Assembled:
         partial=sum(0 < episode.success_score < 1 for episode in rollouts),
         seeds=seeds,
         learned=tuple(sorted(known.union(seeds))),
+        whole=whole,
     )
 
 
@@ -117,13 +119,13 @@ def _learned(config: RunConfig) -> dict[str, object]:
 
 def _split(
     config: RunConfig, policy: CosmosPolicy, demonstrations: Sequence[Episode], rollouts: Sequence[Episode]
-) -> tuple[EpisodeDataset, EpisodeDataset | None]:
-    """Hold out a share of demonstrations and of rollouts, task by task."""
-    kept, held = [], []
-    for episodes in (demonstrations, rollouts):
-        train, validation = split_episodes(episodes, config.validation.share, config.seed) if episodes else ([], [])
-        kept.append([episodes[index] for index in train])
-        held.append([episodes[index] for index in validation])
+) -> tuple[EpisodeDataset, EpisodeDataset | None, tuple[str, ...]]:
+    """Hold out a share of demonstrations and of rollouts, task by task; also name the pools that have none to spare."""
+    pools, share = {"demonstrations": demonstrations, "rollouts": rollouts}, config.validation.share
+    split = split_pools(pools, share, config.seed)
+    kept = [[pools[name][index] for index in train] for name, (train, _) in split.items()]
+    held = [[pools[name][index] for index in validation] for name, (_, validation) in split.items()]
+    whole = [name for name, (train, validation) in split.items() if share > 0 and train and not validation]
 
     def dataset(parts: list[list[Episode]]) -> EpisodeDataset:
         return EpisodeDataset(
@@ -136,4 +138,4 @@ def _split(
             absolute_scale=config.sampling.absolute_scale,
         )
 
-    return dataset(kept), dataset(held) if config.validation.share > 0 else None
+    return dataset(kept), dataset(held) if share > 0 else None, tuple(whole)

@@ -129,14 +129,18 @@ class SpreadTrainer:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Measure loss and modalities on held-out episodes, always the same samples under the same noise."""
+        """Measure loss and modalities on held-out episodes, always the same samples under the same noise.
+
+        A kind of sample that the held-out episodes have nothing for is left out.
+        """
         held_out = self.assembled.held_out
         if held_out is None:
             return {}
         config = self.policy.config
         size = self.config.batch.per_process * self.group.size
         steps = range(self.config.validation.batches)
-        sampler = StratifiedSampler(held_out.pools, self.config.sampling.mix, self.config.seed)
+        mix = held_out.pools.served(self.config.sampling.mix)
+        sampler = StratifiedSampler(held_out.pools, mix, self.config.seed)
         tally = Tally(self.group, 1)
         for step, samples in zip(steps, self._samples(sampler, held_out, steps, size), strict=True):
             whole = self._divisor(sampler, step, size)
