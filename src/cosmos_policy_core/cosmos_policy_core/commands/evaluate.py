@@ -45,8 +45,7 @@ class Options:
     episodes: int = 50
     """Number of trials."""
     seed: int = 5000
-    """Seed of the first trial; the others follow. Demonstrations never use 5000..9999, rollouts to learn from
-    start at 20000."""
+    """Seed of the first trial; the others follow. 5000..9999 are never learned from; record rollouts from 20000 on."""
     preset: Literal["default", "reference"] = "default"
     """Settings of the planner; the options below replace its own (best_of_n)."""
     candidates: int | None = None
