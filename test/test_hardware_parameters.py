@@ -34,5 +34,5 @@ def test_both_sides_know_the_same_sources_of_pictures() -> None:
 
 def test_every_key_of_a_hardware_file_is_a_parameter() -> None:
     arm = Hardware.model_validate({"arms": {"a": {}}}).arms["a"]
-    own = {"driver", "emulated", "gripper"}  # the gripper angles of a leader become its limits
+    own = {"driver", "emulated", "external", "gripper"}  # the gripper angles of a leader become its limits
     assert set(type(arm).model_fields) - own <= {field.name for field in fields(ArmSettings)}
