@@ -172,7 +172,7 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
         code = 1
     else:
         spare_collections()
-        ended.wait()
+        wait_for_end(ended)
     node.stop()
     finished.set()
     spinner.join(timeout=1.0)
@@ -180,6 +180,16 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     node.destroy_node()
     rclpy.try_shutdown()
     return code
+
+
+def wait_for_end(ended: threading.Event) -> None:
+    """Wait until a signal's handler or another thread sets the event.
+
+    In short waits: a signal that another thread of the process took does not wake the main thread, where Python runs
+    handlers, and a wait without end would sleep through Ctrl-C.
+    """
+    while not ended.wait(0.2):
+        pass
 
 
 class Polled(CallbackGroup):

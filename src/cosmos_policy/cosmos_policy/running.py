@@ -52,8 +52,18 @@ def _live(node: ManagedNode, ended: threading.Event) -> int:
     if node.auto_start and not node.start() and not ended.is_set() and node.exit_on_failure:
         return 1
     _spare_collections()
-    ended.wait()
+    wait_for_end(ended)
     return 0
+
+
+def wait_for_end(ended: threading.Event) -> None:
+    """Wait until a signal's handler or another thread sets the event.
+
+    In short waits: a signal that another thread of the process took does not wake the main thread, where Python runs
+    handlers, and a wait without end would sleep through Ctrl-C.
+    """
+    while not ended.wait(0.2):
+        pass
 
 
 def _spare_collections() -> None:

@@ -186,3 +186,18 @@ def test_a_wrong_parameter_ends_the_process_with_one_sentence() -> None:
     assert process.end() == 1
     assert "parameter mode: 'nonsense' is unknown" in process.output
     assert "Traceback" not in process.output
+
+
+def test_a_signal_that_another_thread_takes_ends_the_wait() -> None:
+    program = """
+import signal, threading, time
+from cosmos_policy.running import wait_for_end
+
+ended = threading.Event()
+signal.signal(signal.SIGINT, lambda *_: ended.set())
+other = threading.Thread(target=time.sleep, args=(60.0,), daemon=True)
+other.start()
+threading.Timer(0.3, signal.pthread_kill, (other.ident, signal.SIGINT)).start()
+wait_for_end(ended)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=45.0)

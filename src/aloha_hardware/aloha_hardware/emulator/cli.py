@@ -154,7 +154,8 @@ def _listen(line: EmulatedLine, ended: threading.Event) -> None:
             continue
         text = sys.stdin.readline()
         if not text:  # no terminal behind it: only a signal ends it
-            ended.wait()
+            while not ended.wait(0.2):  # short waits: a signal does not always wake the main thread
+                pass
             return
         words = text.split()
         if words[:1] == ["quit"]:
