@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer, ObservationUnavailable
 from cosmos_policy.messages import chunk_message
 from cosmos_policy.observations import ObservationBuffer

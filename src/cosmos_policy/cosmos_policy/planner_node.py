@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rclpy.action import ActionClient, ActionServer, CancelResponse
+from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, String
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.observations import ObservationBuffer

@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import rclpy
-from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.node import Node
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.messages import constant_name
 from cosmos_policy.spinning import SpinningThread

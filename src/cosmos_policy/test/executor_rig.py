@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import rclpy
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
@@ -25,6 +24,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.chunk_executor_node import ChunkExecutorNode
 from cosmos_policy.emergency_stop import SERVICE, STATE, TOPIC
 from cosmos_policy.emergency_stop_node import EmergencyStopNode

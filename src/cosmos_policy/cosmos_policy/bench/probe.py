@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.action import ActionClient
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time
 from std_srvs.srv import Trigger
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import BenchError, ObservationUnavailable
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.qos import REPORTS

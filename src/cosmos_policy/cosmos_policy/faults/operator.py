@@ -12,7 +12,6 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.srv import ChangeState
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -20,6 +19,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.faults.processes import until
 from cosmos_policy.messages import chunk_message, constant_name

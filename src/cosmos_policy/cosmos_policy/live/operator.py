@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from action_msgs.srv import CancelGoal
-from rclpy.action import ActionClient
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
 from cosmos_policy import emergency_stop
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.qos import LATCHED
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell

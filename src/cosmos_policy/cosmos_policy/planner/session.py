@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.action import ActionClient
 from rclpy.action.server import ServerGoalHandle
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 from std_msgs.msg import String
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.planner.pulse import Pulse
 from cosmos_policy.planner.settings import PlannerSettings

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.action import ActionClient
 from rclpy.action.client import ClientGoalHandle
 from rclpy.node import Node
 
+from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer, ReplayError
 from cosmos_policy.messages import chunk_message, constant_name
 from cosmos_policy_core.embodiment import Embodiment
