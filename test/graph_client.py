@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.action.client import ClientGoalHandle
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -37,7 +36,7 @@ class GraphClient(AbstractContextManager["GraphClient"]):
         simulated = Parameter("use_sim_time", value=True)
         self._node = Node("graph_client", context=self._context, parameter_overrides=[simulated])
         self._observations = ObservationBuffer(contract)
-        self._observations.subscribe(self._node, MutuallyExclusiveCallbackGroup())
+        self._observations.subscribe(self._node)
         self._action = ActionClient(self._node, ExecuteChunk, "/execute_chunk")
         self._spinning = SpinningThread(self._node, threads=2, context=self._context)
 

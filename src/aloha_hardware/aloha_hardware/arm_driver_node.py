@@ -41,7 +41,8 @@ ALIVE = Empty()
 EMERGENCY = "emergency stop"
 STOPPED = "the emergency stop is raised; release it first"
 AT_POSE = 0.2  # [rad] from a pose that still counts as there
-SETTLING = 0.5  # [s] after a move
+SETTLING = 0.5  # [s] without coming nearer, after which an arm will not reach its pose any more
+NEARER = 0.01  # [rad]
 
 
 class ArmDriverNode(ManagedNode):
@@ -273,8 +274,10 @@ class ArmDriverNode(ManagedNode):
         loop, goal = self._active_loop, self.settings.pose(pose)
         with self._lock:
             self._refuse_to_move(loop.setpoints)
-            end = time.monotonic() + loop.setpoints.move(goal, time.monotonic()) + SETTLING
-        while time.monotonic() < end and self._loop is loop:
+            ramp_ends = time.monotonic() + loop.setpoints.move(goal, time.monotonic())
+        # An arm may lag far behind its ramp, on a busy machine or under load: it is given up when it comes no nearer.
+        nearest, give_up = float("inf"), ramp_ends + SETTLING
+        while time.monotonic() < give_up and self._loop is loop:
             time.sleep(0.02)
             with self._lock:
                 stops, mode = list(loop.setpoints.stops.values()), loop.setpoints.mode
@@ -283,6 +286,8 @@ class ArmDriverNode(ManagedNode):
                 raise MotionError(f"{self.settings.arm}: stopped on the way to its {pose} pose: {stops[0]}.")
             if mode is Mode.HOLD and off < AT_POSE / 4:
                 return
+            if off < nearest - NEARER:
+                nearest, give_up = off, max(ramp_ends, time.monotonic()) + SETTLING
         if self._loop is not loop:
             raise MotionError(f"{self.settings.arm}: the driver was deactivated on the way to its {pose} pose.")
         if off > AT_POSE:

@@ -8,43 +8,26 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
+from cosmos_policy import polling
 from cosmos_policy.messages import seconds
 from cosmos_policy.qos import COMMANDS, LATCHED, SENSOR_DATA
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import ActionSpace, JointStates
 
-# rclpy's default event handlers join the wait set of every spin, and destroying one while the executor spins ends the
-# executor (InvalidHandle); these topics do without.
-NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
+# Destroying a default event handler while the executor spins ends the executor (InvalidHandle).
 NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
-
-
-class Polled(CallbackGroup):
-    """A group whose subscriptions no executor waits for."""
-
-    def can_execute(self, entity: object) -> bool:
-        """Never: the owner takes the messages."""
-        return False
-
-    def beginning_execution(self, entity: object) -> bool:
-        """Never begin."""
-        return False
-
-    def ending_execution(self, entity: object) -> None:
-        """Nothing has begun."""
 
 
 class ArmLinks:
     """Joint states in, joint commands out, for all arms of a contract.
 
-    Joint states wait in the middleware until `poll` takes the newest: two hundred of them a second would each cost a
-    turn of the executor, and only what is there at a tick is used.
+    Joint states are polled: only what is there at a tick is used.
 
     `/<arm>/fault` (std_msgs/String, latched) is where a driver says in words that its arm cannot move; empty is well.
     Publishing allocates nothing: each arm's message is written in place.
@@ -68,12 +51,9 @@ class ArmLinks:
         ]
         self._positions = [np.frombuffer(message.position, dtype=np.float64) for message in self._messages]
         subscribe = partial(
-            node.create_subscription, callback_group=callback_group, event_callbacks=NO_SUBSCRIPTION_EVENTS
+            node.create_subscription, callback_group=callback_group, event_callbacks=polling.NO_SUBSCRIPTION_EVENTS
         )
-        self._states = [
-            subscribe(JointState, arm.state_topic, _never_called, SENSOR_DATA, callback_group=Polled())
-            for arm in contract.arms
-        ]
+        self._states = [polling.subscribe(node, JointState, arm.state_topic, SENSOR_DATA) for arm in contract.arms]
         self._faults = [
             subscribe(String, f"/{arm.name}/fault", partial(_forward_fault, on_fault, arm.name), LATCHED)
             for arm in contract.arms
@@ -82,10 +62,9 @@ class ArmLinks:
     def poll(self, states: JointStates) -> None:
         """Hand the newest joint states of every arm to the core."""
         for arm, subscription in enumerate(self._states):
-            with subscription.handle:
-                taken = subscription.handle.take_message(subscription.msg_type, False)
-            if taken is not None:
-                take_state(states, arm, taken[0])
+            message = polling.take(subscription)
+            if message is not None:
+                take_state(states, arm, message)
 
     def publish(self, command: NDArray[np.float64], now: Time) -> None:
         """Send an (A,) action to every arm, under one stamp."""
@@ -108,10 +87,6 @@ class ArmLinks:
 def take_state(states: JointStates, arm: int, message: JointState) -> bool:
     """Hand a joint state message to the core; return whether it was usable."""
     return states.update(arm, seconds(message.header.stamp), message.name, message.position)
-
-
-def _never_called(message: JointState) -> None:
-    raise AssertionError("an executor took a message that is polled for")
 
 
 def _forward_fault(on_fault: Callable[[str, str], None], arm: str, message: String) -> None:

@@ -1,22 +1,22 @@
 """Take observations from live topics, decoding only what is used.
 
-Subscriptions are raw: between two plans a camera costs the node a copy of bytes per frame and no decoding.
+Topics are polled, still serialized: between two plans a camera costs the node nothing.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
-from rclpy.callback_groups import CallbackGroup
-from rclpy.clock import Clock
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import Image, JointState
 
+from cosmos_policy import polling
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import image_problem
 from cosmos_policy.qos import SENSOR_DATA
@@ -43,18 +43,14 @@ class ObservationBuffer:
     def __init__(self, contract: Embodiment) -> None:
         self._contract = contract
         self._samples: dict[str, Sample] = {}
+        self._subscriptions: dict[str, Subscription] = {}
         self._lock = threading.Lock()
 
-    def subscribe(self, node: Node, group: CallbackGroup) -> None:
+    def subscribe(self, node: Node) -> None:
         """Subscribe to every camera and arm of the contract, for as long as the node lives."""
         topics: list[tuple[str, type]] = [(camera.topic, Image) for camera in self._contract.cameras]
         topics += [(arm.state_topic, JointState) for arm in self._contract.arms]
-        for topic, kind in topics:
-            keep = partial(self._keep, topic, node.get_clock())
-            node.create_subscription(kind, topic, keep, SENSOR_DATA, raw=True, callback_group=group)
-
-    def _keep(self, topic: str, clock: Clock, data: bytes) -> None:
-        self.store(topic, data, clock.now())
+        self._subscriptions = {topic: polling.subscribe(node, kind, topic, SENSOR_DATA) for topic, kind in topics}
 
     def store(self, topic: str, data: bytes, received: Time) -> None:
         """Keep a serialized message as the newest of its topic."""
@@ -72,6 +68,7 @@ class ObservationBuffer:
         Raises:
             ObservationUnavailable: topics are silent, late or carry numbers that cannot be used; names each.
         """
+        self._collect(now)
         with self._lock:
             samples = dict(self._samples)
         contract, problems = self._contract, _Problems()
@@ -91,6 +88,16 @@ class ObservationBuffer:
         youngest = max(states.values(), key=lambda state: (state.header.stamp.sec, state.header.stamp.nanosec))
         message.header.stamp = youngest.header.stamp
         return message
+
+    def _collect(self, now: Time) -> None:
+        """Keep what waits in the middleware, each message with the time when it came."""
+        for topic, subscription in self._subscriptions.items():
+            while (taken := polling.take_raw(subscription)) is not None:
+                data, info = taken
+                # Not every middleware tells when a message came; all tell when it was sent. Both are wall time.
+                came = info.get("received_timestamp") or info["source_timestamp"]
+                waited = max(0, time.time_ns() - came)
+                self.store(topic, data, Time(nanoseconds=max(0, now.nanoseconds - waited), clock_type=now.clock_type))
 
     def _proprio(self, states: Mapping[str, JointState]) -> list[float]:
         named = {arm: dict(zip(state.name, state.position, strict=False)) for arm, state in states.items()}

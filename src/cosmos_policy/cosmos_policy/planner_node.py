@@ -41,8 +41,8 @@ class PlannerNode(ManagedNode):
     Action /run_task (RunTask), one goal at a time; a second one ends as BUSY. Publishes every decision on /plan_report,
     and plans that are given up on /cancel_plan. A success counts when /task_success reports it after the goal began.
 
-    A goal is a coroutine; the executor's threads only carry messages. Topics, services and actions are opened once and
-    kept in every state: rclpy's executor does not survive what it spins being destroyed.
+    A goal has one of the executor's threads for itself; the others carry messages. Topics, services and actions are
+    opened once and kept in every state: rclpy's executor does not survive what it spins being destroyed.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -56,7 +56,7 @@ class PlannerNode(ManagedNode):
         self._away: dict[Any, Any] = {}
         self._observations: ObservationBuffer | None = None
         self._sensors, self._answers = MutuallyExclusiveCallbackGroup(), ReentrantCallbackGroup()
-        self._pulse = Pulse(self)
+        self._pulse = Pulse()
         self._listen("/task_success", self._success.report)
         self._stop = EmergencyStop(self, self._on_stop, self._sensors, obeys=False)
         self._archive = Archive(self._settings.report_folder, self.get_logger().warning)
@@ -88,7 +88,7 @@ class PlannerNode(ManagedNode):
         if self._observations is None:
             self._contract = Embodiment.load(self._embodiment)
             observations = ObservationBuffer(self._contract)
-            observations.subscribe(self, self._sensors)
+            observations.subscribe(self)
             self._observations = observations
 
     def activate(self) -> None:
@@ -145,7 +145,7 @@ class PlannerNode(ManagedNode):
     def _on_stop(self, raised: bool) -> None:
         self._situation.stopped = raised
 
-    async def _execute(self, goal: ServerGoalHandle) -> RunTask.Result:
+    def _execute(self, goal: ServerGoalHandle) -> RunTask.Result:
         if self._observations is None or self._situation.closing:
             return _refuse(
                 goal, Result.SHUTDOWN, f"{self.get_name()} is {self.state}. Activate it, then send the goal."
@@ -153,7 +153,7 @@ class PlannerNode(ManagedNode):
         if not self._turn.acquire(blocking=False):
             return _refuse(goal, Result.BUSY, "another task is running. Cancel it, or wait for its end.")
         try:
-            result = await run_task(self._links(self._observations), goal)
+            result = run_task(self._links(self._observations), goal)
         finally:
             self._turn.release()
         self.get_logger().info(result.message or "the task succeeded")

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time
 from std_srvs.srv import Trigger
@@ -36,7 +35,7 @@ class Probe(Node):
         self.image_ages, self.observing = Samples(), Samples()
         self.chunks, self.trouble = 0, ""
         self._buffer = ObservationBuffer(contract)
-        self._buffer.subscribe(self, MutuallyExclusiveCallbackGroup())
+        self._buffer.subscribe(self)
         self.create_subscription(DiagnosticArray, "/diagnostics", self._hear, REPORTS)
         self._task = ActionClient(self, RunTask, "/run_task")
         self._ending = threading.Event()

@@ -25,6 +25,7 @@ from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import PlanReport
 
 LEADING = "cam_high"  # its frames are the video's frames
+STILL_RATE = 5.0  # [1/s], frames while no chunk runs: the arms stand still, and the policy needs the processor
 
 
 class Recorder:
@@ -101,16 +102,18 @@ class Recorder:
         if self._begin is None:
             self._begin = stamp
         # Numbered by time, not by arrival: a frame that got lost leaves a longer one, not a faster video.
-        number = round((stamp - self._begin) * self._contract.cameras[0].rate)
-        if number <= self._last:
+        history, rate = self._history, self._contract.cameras[0].rate
+        number = round((stamp - self._begin) * rate)
+        step = 1 if history.steps else round(rate / STILL_RATE)
+        if self.frames and number < self._last + step:
             return
-        history, names = self._history, self._contract.camera_names
+        names = self._contract.camera_names
         status = f"{stamp - self._begin:5.1f} s   {history.phase_name}"
         if history.steps and history.phase_name == "executing":
             status += f"   step {history.step + 1} of {history.steps}"
         picture = compose(self._images, history.plan, names.index(LEADING), self._title, status)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-        frame.pts, frame.time_base = number, Fraction(1, round(self._contract.cameras[0].rate))
+        frame.pts, frame.time_base = number, Fraction(1, round(rate))
         self._container.mux(self._stream.encode(frame))
         self._last = number
         self.frames += 1

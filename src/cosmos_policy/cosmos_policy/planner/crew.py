@@ -13,20 +13,20 @@ from cosmos_policy_core.errors import ContractError
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks
 
 
-async def meet_policy(session: Session) -> None:
+def meet_policy(session: Session) -> None:
     """Wait for the policy; refuse one of another robot.
 
     Raises:
         TaskEnd: it does not come, or its contract is another one.
     """
     client = session.links.policy
-    greeting = await session.meet(client, ProposeChunks.Request(n=0), Result.POLICY_FAILED)
+    greeting = session.meet(client, ProposeChunks.Request(n=0), Result.POLICY_FAILED)
     if problem := _foreign(session, client, greeting):
         session.links.met.pop(client)
         raise TaskEnd(Result.POLICY_FAILED, problem)
 
 
-async def meet_scorers(session: Session) -> None:
+def meet_scorers(session: Session) -> None:
     """Wait for the scorers; one that is not there, or does not fit, costs nothing but its help, if there is another.
 
     One that was lost before is not waited for: it is asked whether it is back, and takes part once it has answered.
@@ -40,7 +40,7 @@ async def meet_scorers(session: Session) -> None:
         if client in links.away and not alone and not _is_back(session, client):
             continue
         try:
-            greeting = await session.meet(client, ScoreChunks.Request(), Result.SCORING_FAILED)
+            greeting = session.meet(client, ScoreChunks.Request(), Result.SCORING_FAILED)
             if problem := _foreign(session, client, greeting) or _unlike(session, client, greeting):
                 raise TaskEnd(Result.SCORING_FAILED, problem)
             links.away.pop(client, None)

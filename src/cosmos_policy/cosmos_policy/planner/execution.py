@@ -58,7 +58,7 @@ class Execution:
         """Chunks that moved the arms and have ended."""
         return sum(ended.done() and ended.result().result.steps_executed > 0 for ended in self._ended)
 
-    async def begin(self, chunk: ActionChunk) -> None:
+    def begin(self, chunk: ActionChunk) -> None:
         """Have a chunk started; an executor that has just started is waited for until it has seen the arms.
 
         Raises:
@@ -66,17 +66,17 @@ class Execution:
         """
         patience = time.monotonic() + self._settings.server_timeout
         while True:
-            running = await self._send(chunk)
-            await self._links.pulse.until(running.has_begun, self._settings.execution_timeout, self._session.check)
+            running = self._send(chunk)
+            self._links.pulse.until(running.has_begun, self._settings.execution_timeout, self._session.check)
             if not (running.ended.done() and running.result.termination == ExecuteChunk.Result.NOT_READY):
                 return
             self._running = None
             if time.monotonic() > patience:
                 raise TaskEnd(Result.EXECUTION_FAILED, f"{NAME}: {running.result.message}")
             self._session.wait_for(f"{NAME}: {running.result.message}")
-            await self._links.pulse.until(lambda: False, RETRY_PERIOD, self._session.check)
+            self._links.pulse.until(lambda: False, RETRY_PERIOD, self._session.check)
 
-    async def finish(self) -> None:
+    def finish(self) -> None:
         """Follow the running chunk to its end.
 
         Raises:
@@ -84,11 +84,11 @@ class Execution:
         """
         running = self._running
         if running is not None:
-            await self._links.pulse.until(running.ended.done, float("inf"), self._session.check)
+            self._links.pulse.until(running.ended.done, float("inf"), self._session.check)
             self._session.check()
             self._running = None
 
-    async def until_seam(self, lead: float) -> bool:
+    def until_seam(self, lead: float) -> bool:
         """Wait until the running chunk ends in `lead` seconds of node time; False when none runs."""
         running = self._running
         if running is None:
@@ -97,38 +97,38 @@ class Execution:
         def near() -> bool:
             return running.ended.done() or (running.seam is not None and running.seam - self._now() <= lead)
 
-        await self._links.pulse.until(near, float("inf"), self._session.check)
+        self._links.pulse.until(near, float("inf"), self._session.check)
         return not running.ended.done()
 
-    async def halted(self, end: TaskEnd) -> TaskEnd:
+    def halted(self, end: TaskEnd) -> TaskEnd:
         """Cancel what runs before the task ends, and say so when the executor does not confirm."""
         self._session.watch = nothing
-        if await self._cancel_sent() and await self._cancel(self._running or self._replaced):
+        if self._cancel_sent() and self._cancel(self._running or self._replaced):
             # A chunk that was replaced a moment ago may still have to say so; it counts as executed.
-            await self._links.pulse.until(lambda: all(ended.done() for ended in self._ended), RETRY_PERIOD)
+            self._links.pulse.until(lambda: all(ended.done() for ended in self._ended), RETRY_PERIOD)
             return end
         message = f"{end} The executor did not confirm within {HALT_TIMEOUT} s that the arms hold.".strip()
         return TaskEnd(end.termination, message)
 
-    async def _cancel_sent(self) -> bool:
+    def _cancel_sent(self) -> bool:
         """Wait for the acceptance of a goal that is under way; it replaces what runs, and is what must be cancelled."""
         sending = self._sending
         if sending is None:
             return True
-        if not await self._links.pulse.until(sending.done, HALT_TIMEOUT):
-            await self._cancel(self._replaced)
+        if not self._links.pulse.until(sending.done, HALT_TIMEOUT):
+            self._cancel(self._replaced)
             return False
         if sending.result().accepted:
             self._running = self._follow(sending.result(), 0.0)
         return True
 
-    async def _cancel(self, running: Running | None) -> bool:
+    def _cancel(self, running: Running | None) -> bool:
         if running is None or running.ended.done():
             return True
         running.handle.cancel_goal_async()
-        return await self._links.pulse.until(running.ended.done, HALT_TIMEOUT)
+        return self._links.pulse.until(running.ended.done, HALT_TIMEOUT)
 
-    async def _send(self, chunk: ActionChunk) -> Running:
+    def _send(self, chunk: ActionChunk) -> Running:
         moving = self._running is not None and not self._running.ended.done()
         self._session.show(Feedback.EXECUTING, step=0)
         request = ExecuteChunk.Goal(
@@ -147,7 +147,7 @@ class Execution:
         self._session.watch, self._replaced, self._running = nothing, self._running, None
         sending = self._sending = self._links.executor.send_goal_async(request, feedback_callback=on_step)
         sending.add_done_callback(self._links.pulse.wake)
-        if not await self._links.pulse.until(sending.done, self._settings.execution_timeout, self._session.check):
+        if not self._links.pulse.until(sending.done, self._settings.execution_timeout, self._session.check):
             raise TaskEnd(
                 Result.EXECUTION_FAILED,
                 f"{NAME}: the goal was not accepted within {self._settings.execution_timeout} s. "

@@ -33,7 +33,7 @@ class Planning:
         self._links = session.links
         self._settings = session.settings
 
-    async def run(self, plan_index: int, since: Time | None, moving: bool = False) -> ActionChunk:
+    def run(self, plan_index: int, since: Time | None, moving: bool = False) -> ActionChunk:
         """Observe, propose, choose and report.
 
         Args:
@@ -45,25 +45,25 @@ class Planning:
         """
         feedback = self._session.feedback
         feedback.plan_index, feedback.candidate_values = plan_index, []
-        await self._meet()
+        self._meet()
         plan_id = f"{self._links.node.get_name()}-{uuid4().hex}-{plan_index}"
         try:
-            return await self._plan(plan_id, plan_index, since, moving)
+            return self._plan(plan_id, plan_index, since, moving)
         except BaseException:
             self._session.cancel_plan(plan_id)
             raise
 
-    async def _plan(self, plan_id: str, plan_index: int, since: Time | None, moving: bool) -> ActionChunk:
+    def _plan(self, plan_id: str, plan_index: int, since: Time | None, moving: bool) -> ActionChunk:
         settings, feedback = self._settings, self._session.feedback
         began = time.perf_counter()
-        observation = await self._observe(since)
+        observation = self._observe(since)
         plan_time = PlanTime(settings.deadline)
         observed = time.perf_counter() - began
-        proposal = await self._propose(observation, plan_index, plan_id, plan_time)
+        proposal = self._propose(observation, plan_index, plan_id, plan_time)
         chunks = list(proposal.chunks)
         scoring, chosen, decided = Scoring(), 0, 0.0
         if settings.planner == "best_of_n" and (len(chunks) > 1 or settings.proposals == 1):
-            scoring, chosen, decided = await score_candidates(self._session, observation, chunks, plan_id, plan_time)
+            scoring, chosen, decided = score_candidates(self._session, observation, chunks, plan_id, plan_time)
         elif settings.planner == "best_of_n":  # time was up before there was anything to compare
             scoring = Scoring(completed=PlanReport.DIRECT_CHUNK)
         stages = [
@@ -83,14 +83,14 @@ class Planning:
         feedback.candidate_values, feedback.chosen = report.candidate_values, report.chosen
         return chunks[chosen]
 
-    async def _meet(self) -> None:
+    def _meet(self) -> None:
         """Wait for all servers before observing, so that what is planned on is fresh."""
-        await meet_policy(self._session)
+        meet_policy(self._session)
         if self._settings.planner == "best_of_n":
-            await meet_scorers(self._session)
-        await self._session.server(self._links.executor.server_is_ready, "/execute_chunk", Result.EXECUTION_FAILED)
+            meet_scorers(self._session)
+        self._session.server(self._links.executor.server_is_ready, "/execute_chunk", Result.EXECUTION_FAILED)
 
-    async def _observe(self, since: Time | None) -> Observation:
+    def _observe(self, since: Time | None) -> Observation:
         self._session.show(Feedback.OBSERVING)
         taken: list[Observation] = []
         began, reason = time.monotonic(), ""
@@ -107,11 +107,11 @@ class Planning:
             return bool(taken)
 
         limit = self._settings.observation_timeout
-        if await self._links.pulse.until(try_to_take, limit, self._session.check):
+        if self._links.pulse.until(try_to_take, limit, self._session.check):
             return taken[0]
         raise TaskEnd(Result.NO_OBSERVATION, f"no observation within {limit} s: {reason}")
 
-    async def _propose(
+    def _propose(
         self, observation: Observation, plan_index: int, plan_id: str, plan_time: PlanTime
     ) -> ProposeChunks.Response:
         n = self._settings.proposals
@@ -125,7 +125,7 @@ class Planning:
             time_limit=plan_time.for_question,
         )
         client = self._links.policy
-        response: ProposeChunks.Response = await self._session.ask(
+        response: ProposeChunks.Response = self._session.ask(
             client, request, Feedback.PROPOSING, self._settings.policy_timeout, Result.POLICY_FAILED
         )
         if response.status == ProposeChunks.Response.UNKNOWN_INSTRUCTION:

@@ -18,7 +18,7 @@ from cosmos_policy_msgs.msg import ActionChunk, ImaginedState, Observation, Plan
 from cosmos_policy_msgs.srv import ScoreChunks
 
 
-async def score_candidates(
+def score_candidates(
     session: Session, observation: Observation, chunks: list[ActionChunk], plan_id: str, plan_time: PlanTime
 ) -> tuple[Scoring, int, float]:
     """Share the candidates among the scorers and choose; one that fails costs time, not candidates.
@@ -49,7 +49,7 @@ async def score_candidates(
     sharing = Sharing(clients, ask, table, settings.scoring_timeout, links.pulse.wake)
     try:
         while not (sharing.complete or sharing.stuck or plan_time.is_over):
-            await links.pulse.until(
+            links.pulse.until(
                 lambda: sharing.advance() or sharing.complete or sharing.stuck or plan_time.is_over,
                 float("inf"),
                 session.check,

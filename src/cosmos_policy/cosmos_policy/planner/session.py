@@ -107,7 +107,7 @@ class Session:
             return ""
         return " /task_success has been true since before the task. Reset the cell first."
 
-    async def ask(self, client: Client, request: Any, phase: int, timeout: float, termination: int) -> Any:
+    def ask(self, client: Client, request: Any, phase: int, timeout: float, termination: int) -> Any:
         """Call a service that was met.
 
         Args:
@@ -116,7 +116,7 @@ class Session:
             termination: how the task ends when there is none, or when the node is not ready any more.
         """
         self.show(phase)
-        response, problem = await self._call(client, request, timeout)
+        response, problem = self._call(client, request, timeout)
         if response is not None and response.status == type(response).NOT_READY:
             problem = str(response.message)
         if problem:
@@ -133,7 +133,7 @@ class Session:
         """Free the devices that still work on a plan."""
         self.links.publish_cancellation(String(data=plan_id))
 
-    async def meet(self, client: Client, greeting: Any, termination: int) -> Any:
+    def meet(self, client: Client, greeting: Any, termination: int) -> Any:
         """Make sure that a service is there, hears us, is heard, and is ready; the first time and after it was gone.
 
         The first answer of a service may be lost, because it does not know its new client yet. So the first
@@ -146,8 +146,8 @@ class Session:
             return self.links.met[client]
         deadline = time.monotonic() + self.settings.server_timeout
         while True:
-            await self.server(client.service_is_ready, client.srv_name, termination)
-            response, problem = await self._call(client, greeting, GREETING_TIMEOUT)
+            self.server(client.service_is_ready, client.srv_name, termination)
+            response, problem = self._call(client, greeting, GREETING_TIMEOUT)
             if response is not None and response.status != type(response).NOT_READY:
                 self.links.met[client] = response
                 return response
@@ -155,14 +155,14 @@ class Session:
             if time.monotonic() > deadline:
                 raise TaskEnd(termination, problem)
             self.wait_for(problem)
-            await self.links.pulse.until(lambda: False, 0.2, self.check)
+            self.links.pulse.until(lambda: False, 0.2, self.check)
 
-    async def _call(self, client: Client, request: Any, timeout: float) -> tuple[Any, str]:
+    def _call(self, client: Client, request: Any, timeout: float) -> tuple[Any, str]:
         """Call a service; return its response, or None and what went wrong."""
         answer = client.call_async(request)
         answer.add_done_callback(self.links.pulse.wake)
         try:
-            in_time = await self.links.pulse.until(
+            in_time = self.links.pulse.until(
                 lambda: answer.done() or not client.service_is_ready(), timeout, self.check
             )
         finally:
@@ -172,7 +172,7 @@ class Session:
         what = "it went away while answering" if in_time else f"no answer within {timeout} s"
         return None, f"{what}. Read its node's log."
 
-    async def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
+    def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
         """Wait for a server to appear; the task ends with `termination` when it does not."""
         if ready():
             return
@@ -184,9 +184,9 @@ class Session:
             return False
 
         limit = self.settings.server_timeout
-        if not await self.links.pulse.until(there, limit, self.check):
+        if not self.links.pulse.until(there, limit, self.check):
             raise TaskEnd(termination, f"{name}: not there within {limit} s. Start its node, or activate it.")
-        await self.links.pulse.until(lambda: False, SETTLING, self.check)
+        self.links.pulse.until(lambda: False, SETTLING, self.check)
 
     def show(self, phase: int, step: int = 0, steps: int = 0) -> None:
         """Show a phase to the client."""

@@ -17,10 +17,10 @@ from cosmos_policy_msgs.action import RunTask
 MARGIN = 0.05  # [s] between a plan and the seam it is made for: the take-over itself takes a tick or two
 
 
-async def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:
+def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:
     """Work on one accepted goal until it ends; the result says why.
 
-    A coroutine for the node's executor: every wait in it is interruptible and bounded.
+    It takes a thread until then; every wait in it is interruptible and bounded.
     """
     session = Session(links, goal)
     execution = Execution(session)
@@ -28,7 +28,7 @@ async def run_task(links: Links, goal: ServerGoalHandle) -> RunTask.Result:
     try:
         _check_goal(session.request)
         links.success.begin()
-        await _repeat(session, execution)
+        _repeat(session, execution)
     except Exception as error:  # an unset result would read as success
         end = _as_end(links, error)
         result.termination, result.message = end.termination, str(end)
@@ -54,31 +54,31 @@ def _check_goal(request: RunTask.Goal) -> None:
         raise TaskEnd(Result.BAD_GOAL, "max_chunks and max_duration are both 0. Give at least one budget.")
 
 
-async def _repeat(session: Session, execution: Execution) -> None:
+def _repeat(session: Session, execution: Execution) -> None:
     try:
-        plans = await _plan_and_execute(session, execution)
+        plans = _plan_and_execute(session, execution)
     except Exception as error:
-        raise await execution.halted(_as_end(session.links, error)) from error
+        raise execution.halted(_as_end(session.links, error)) from error
     # The report of a success in the last step may still be on its way.
-    await session.links.pulse.until(lambda: False, session.settings.success_grace, session.check)
+    session.links.pulse.until(lambda: False, session.settings.success_grace, session.check)
     raise TaskEnd(Result.BUDGET_SPENT, f"{plans} chunk(s) executed without success.{session.left_over()}")
 
 
-async def _plan_and_execute(session: Session, execution: Execution) -> int:
+def _plan_and_execute(session: Session, execution: Execution) -> int:
     """Execute plan after plan, the next one made at rest (mode hold) or while the one before is executed."""
     clock, limit, settings = session.links.node.get_clock(), session.request.max_chunks, session.settings
     planning, lead = Planning(session), Lead(settings)
     plan_index = 0
     while limit == 0 or plan_index < limit:
-        moving = settings.mode != "hold" and await execution.until_seam(lead.seconds)
+        moving = settings.mode != "hold" and execution.until_seam(lead.seconds)
         began = clock.now()
-        chunk = await planning.run(plan_index, None if moving else clock.now(), moving)
+        chunk = planning.run(plan_index, None if moving else clock.now(), moving)
         lead.took((clock.now() - began).nanoseconds * 1e-9)
-        await execution.begin(chunk)
+        execution.begin(chunk)
         plan_index += 1
         if settings.mode == "hold":
-            await execution.finish()
-    await execution.finish()
+            execution.finish()
+    execution.finish()
     return plan_index
 
 

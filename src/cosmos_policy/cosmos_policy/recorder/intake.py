@@ -15,7 +15,7 @@ from rclpy.executors import InvalidHandle  # where every distribution has it
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from cosmos_policy.arm_links import NO_SUBSCRIPTION_EVENTS, Polled
+from cosmos_policy import polling
 from cosmos_policy.recorder.topics import Recorded
 
 # rclpy tells when and as which message of its publisher something was sent; not on Humble.
@@ -59,7 +59,9 @@ class Intake:
         self._node = node
         self._topics = {topic.name: topic for topic in topics}
         self._arrivals = {topic.name: Arrivals() for topic in topics}
-        self._subscriptions = {topic.name: self._subscribe(topic) for topic in topics}
+        self._subscriptions = {
+            topic.name: polling.subscribe(node, topic.kind, topic.name, topic.qos) for topic in topics
+        }
         self._sink: Sink | None = None
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -100,17 +102,6 @@ class Intake:
         single = [name for name in self._arrivals if self._node.count_publishers(name) <= 1]
         return {name: self._arrivals[name].lost for name in single}
 
-    def _subscribe(self, topic: Recorded) -> Subscription:
-        return self._node.create_subscription(
-            topic.kind,
-            topic.name,
-            _never_called,
-            topic.qos,
-            callback_group=Polled(),
-            event_callbacks=NO_SUBSCRIPTION_EVENTS,
-            raw=True,
-        )
-
     def _listen(self) -> None:
         try:
             while not self._ending.wait(PAUSE if self._sink is not None else IDLE_PAUSE):
@@ -129,21 +120,16 @@ class Intake:
 
     def _take_all(self, name: str) -> None:
         subscription, arrivals, keeps = self._subscriptions[name], self._arrivals[name], self._topics[name].latched
-        with subscription.handle:
-            for _ in range(self._topics[name].depth):
-                taken = subscription.handle.take_message(subscription.msg_type, True)
-                if taken is None:
-                    return
-                data, info = taken
-                if keeps:
-                    arrivals.latest = data
-                if self._sink is not None:
-                    arrivals.count(info.get("publication_sequence_number") if TELLS_INFO else None)
-                    self._sink(name, self._now(), data)
+        for _ in range(self._topics[name].depth):
+            taken = polling.take_raw(subscription)
+            if taken is None:
+                return
+            data, info = taken
+            if keeps:
+                arrivals.latest = data
+            if self._sink is not None:
+                arrivals.count(info.get("publication_sequence_number") if TELLS_INFO else None)
+                self._sink(name, self._now(), data)
 
     def _now(self) -> int:
         return int(self._node.get_clock().now().nanoseconds)
-
-
-def _never_called(_: bytes) -> None:
-    """Stand in for the callback of a topic that is polled."""
