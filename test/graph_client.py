@@ -13,12 +13,12 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer, ObservationUnavailable
 from cosmos_policy.messages import chunk_message
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk
 from cosmos_policy_msgs.msg import ActionChunk, Observation

@@ -14,13 +14,14 @@ SOURCES = Path(__file__).resolve().parent.parent / "src"
 # package -> the packages of this suite that its modules may import
 ARROWS = {
     "cosmos_policy_core": set(),
-    "cosmos_policy": {"cosmos_policy_core", "cosmos_policy_msgs"},
-    "aloha_sim": {"cosmos_policy_msgs"},
-    "aloha_hardware": {"cosmos_policy_msgs"},
+    "cosmos_policy": {"cosmos_policy_core", "cosmos_policy_msgs", "aloha_nodes"},
+    "aloha_sim": {"cosmos_policy_msgs", "aloha_nodes"},
+    "aloha_hardware": {"cosmos_policy_msgs", "aloha_nodes"},
+    "aloha_nodes": set(),
 }
 OURS = {*ARROWS, "cosmos_policy_msgs", "aloha_description"}
 
-NO_TORCH = ("aloha_sim", "aloha_hardware")
+NO_TORCH = ("aloha_nodes", "aloha_sim", "aloha_hardware")
 
 # import name -> rosdep key, where they differ
 KEYS = {

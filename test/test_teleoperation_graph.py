@@ -19,8 +19,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import Trigger
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy.stop_command import main as emergency_stop
 
 LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)

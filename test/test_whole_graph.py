@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from policies import INSTRUCTION, tiny_policy
 
+from aloha_nodes.qos import REPORTS
 from cosmos_policy.demo.main import main as demo
-from cosmos_policy.qos import REPORTS
 from cosmos_policy.run_task import Commander, TaskOutcome
 from cosmos_policy_core.data.statistics import Statistics
 from cosmos_policy_core.embodiment import Embodiment

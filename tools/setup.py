@@ -178,7 +178,7 @@ def build() -> None:
         "-DBUILD_TESTING=OFF",
     ]
     # One compiler per core; colcon's own default lets every package use them all.
-    run("colcon build, six packages", command, LOG, {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)})
+    run("colcon build, seven packages", command, LOG, {"CMAKE_BUILD_PARALLEL_LEVEL": str(os.cpu_count() or 1)})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, Empty, String
 from std_srvs.srv import SetBool, Trigger
@@ -25,17 +24,16 @@ from aloha_hardware.arm_loop import OWN_STOPS, ArmLoop
 from aloha_hardware.arm_parameters import declare_settings
 from aloha_hardware.arm_settings import FINGERS
 from aloha_hardware.bus import BusCounts
-from aloha_hardware.emergency_stop import EmergencyStop
 from aloha_hardware.errors import HardwareError, MotionError
-from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
+from aloha_hardware.managed_node import ManagedNode
 from aloha_hardware.partners import Partners
 from aloha_hardware.setpoints import Mode, Setpoints
 from aloha_hardware.vendor_arm import VendorArm
+from aloha_nodes import polling
+from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.qos import COMMANDS, LATCHED, SENSOR_DATA, STATES
+from aloha_nodes.running import run
 
-SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-COMMANDS = QoSProfile(depth=1)
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-STATES = QoSProfile(depth=2)
 ALIVE = Empty()
 
 EMERGENCY = "emergency stop"
@@ -184,9 +182,8 @@ class ArmDriverNode(ManagedNode):
         Commands are taken where they are used, in the bus thread: each one that a thread of rclpy's took kept that
         thread at the interpreter's lock while the bus was due.
         """
-        with self._commands.handle:
-            taken = self._commands.handle.take_message(JointState, False)
-        return None if taken is None else taken[0]
+        message: JointState | None = polling.take(self._commands)
+        return message
 
     def _on_command(self, message: JointState) -> None:
         loop = self._loop
@@ -332,11 +329,10 @@ class ArmDriverNode(ManagedNode):
         self._fault = self.create_publisher(String, f"/{arm}/fault", LATCHED)
         self._stale = self.create_publisher(Bool, f"/{arm}/stale", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        subscribe = partial(self.create_subscription, callback_group=topics)
         commands = settings.command_topic or f"/{arm}/joint_commands"
-        self._commands = subscribe(JointState, commands, never_called, COMMANDS, callback_group=Polled())
+        self._commands = polling.subscribe(self, JointState, commands, COMMANDS)
         self._emergency = EmergencyStop(self, self._on_stop, topics)
-        self._alive = self.create_publisher(Empty, f"/{arm}/alive", SENSOR)
+        self._alive = self.create_publisher(Empty, f"/{arm}/alive", SENSOR_DATA)
         self._partners = Partners(
             self, settings.partners, settings.command_timeout, 1.0 / settings.rate, self._set_stop, topics
         )

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 
 from aloha_hardware.arm import Arm, Reading
 from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
-from aloha_hardware.realtime import lower_priority, raise_priority
 from aloha_hardware.setpoints import Setpoints
 from aloha_hardware.vendor_arm import VendorArm
+from aloha_nodes.realtime import lower_priority, raise_priority
 
 EXAMINE_EVERY = 10  # cycles
 HEALTH_EVERY = 100

@@ -52,6 +52,7 @@ def declare_settings(node: ManagedNode) -> ArmSettings:
     """Declare every parameter and return the settings.
 
     Raises:
-        SettingsError: a value is of another type or unsafe.
+        ParameterError: a value is of another type or out of its range.
+        SettingsError: the values are unsafe.
     """
     return ArmSettings(**declared(node, ArmSettings, DESCRIPTIONS, RANGES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 import threading
 from collections.abc import Sequence
@@ -11,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from std_srvs.srv import SetBool, Trigger
+
+from aloha_nodes.spinning import SpinningThread
 
 FOLLOWERS = ("follower_left", "follower_right")
 APPEARS, ANSWERS = 10.0, 60.0  # [s]; a move from pose to pose takes ten
@@ -48,26 +48,18 @@ def main(words: Sequence[str] | None = None) -> int:
     options = parser.parse_args(words)
     rclpy.init(args=[])
     node = Node("arms_command")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinning = threading.Thread(target=_spin, args=(executor,), daemon=True)
-    spinning.start()
+    spinning = SpinningThread(node)
     try:
         with ThreadPoolExecutor() as pool:
             answers = list(pool.map(lambda arm: _ask(node, arm, options.verb), options.arms))
     except KeyboardInterrupt:
         return 130
     finally:
+        spinning.stop()
         rclpy.try_shutdown()
-        spinning.join(2.0)
     for done, message in answers:
         print(message, file=sys.stdout if done else sys.stderr)
     return 0 if all(done for done, _ in answers) else 1
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
 
 
 def _ask(node: Node, arm: str, verb: str) -> tuple[bool, str]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.duration import Duration
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from aloha_hardware.camera import messages
@@ -21,14 +20,10 @@ from aloha_hardware.camera.errors import CameraError
 from aloha_hardware.camera.settings import DESCRIPTIONS, RANGES, CameraSettings
 from aloha_hardware.camera.source import Frame
 from aloha_hardware.camera.sources import make_source
-from aloha_hardware.managed_node import ManagedNode, run
+from aloha_hardware.managed_node import ManagedNode
+from aloha_nodes.qos import SENSOR_DATA
+from aloha_nodes.running import run
 
-# A late picture is worth less than none: only the newest is kept on the way, and none is sent twice.
-NEWEST = QoSProfile(
-    reliability=QoSReliabilityPolicy.BEST_EFFORT,
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=1,
-)
 DIAGNOSTICS_PERIOD = 1.0  # s
 TAKE_TIMEOUT = 0.5  # s; closing the slot ends the wait at once
 
@@ -104,9 +99,9 @@ class CameraNode(ManagedNode):
     def _announce(self) -> None:
         # Once and for all: to destroy a publisher while the executor waits on it ends the executor.
         self._announced = True
-        self._images = self.create_publisher(Image, self.settings.topic, NEWEST)
-        self._infos = self.create_publisher(CameraInfo, self.settings.info_topic, NEWEST)
-        self._jpegs = self.create_publisher(CompressedImage, f"{self.settings.topic}/compressed", NEWEST)
+        self._images = self.create_publisher(Image, self.settings.topic, SENSOR_DATA)
+        self._infos = self.create_publisher(CameraInfo, self.settings.info_topic, SENSOR_DATA)
+        self._jpegs = self.create_publisher(CompressedImage, f"{self.settings.topic}/compressed", SENSOR_DATA)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(DIAGNOSTICS_PERIOD, self._report)
 
@@ -151,7 +146,8 @@ class CameraNode(ManagedNode):
         default = getattr(CameraSettings, name)
         # A serial number of digits alone would be read as a number.
         hint = " (quote it; a serial number begins with _)" if isinstance(default, str) else ""
-        return self.declare(name, default, DESCRIPTIONS[name], RANGES.get(name), hint)
+        low, high = RANGES.get(name, (None, None))
+        return self.declare(name, default, DESCRIPTIONS[name], minimum=low, maximum=high, hint=hint)
 
 
 def main(args: Sequence[str] | None = None) -> int:

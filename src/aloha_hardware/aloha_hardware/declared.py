@@ -19,14 +19,14 @@ def declared(
         ranges: the allowed ranges of numbers, both ends included.
 
     Raises:
-        SettingsError: a value is of another type or out of its range.
+        ParameterError: a value is of another type or out of its range.
     """
     values: dict[str, Any] = {}
     for entry in fields(settings):
         default = list(entry.default) if isinstance(entry.default, tuple) else entry.default
         # ROS cannot tell the type of an empty list.
-        value = node.declare(
-            entry.name, [""] if default == [] else default, descriptions[entry.name], ranges.get(entry.name)
-        )
+        typed = [""] if default == [] else default
+        low, high = ranges.get(entry.name, (None, None))
+        value = node.declare(entry.name, typed, descriptions[entry.name], minimum=low, maximum=high)
         values[entry.name] = value if isinstance(value, (str, int, float)) else tuple(v for v in value if v != "")
     return values

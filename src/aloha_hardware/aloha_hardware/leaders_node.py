@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.errors import SettingsError
-from aloha_hardware.managed_node import ManagedNode, run
+from aloha_hardware.managed_node import ManagedNode
 from aloha_hardware.teleop.simulated import KEYS, KeyedLeaders, rehearsed
+from aloha_nodes.qos import STATES
+from aloha_nodes.running import run
 
 SOURCES = ("scripted", "keyboard")
-STATES = QoSProfile(depth=2)
 NANO = 1e-9
 
 
@@ -46,7 +46,7 @@ class LeadersNode(ManagedNode):
         self._gripper = self.declare("leader_gripper", [-0.6842, 0.3083], "Motor angles, closed and open [rad].")
         lower = self.declare("lower", list(defaults.lower), "Limits of the joints [rad].")
         upper = self.declare("upper", list(defaults.upper), "Limits of the joints [rad].")
-        self._rate = self.declare("rate", 50.0, "Of joint states [Hz].", (1.0, 500.0))
+        self._rate = self.declare("rate", 50.0, "Of joint states [Hz].", minimum=1.0, maximum=500.0)
         if self.source not in SOURCES:
             raise SettingsError(f"leaders: source: '{self.source}' is unknown. Use one of: {', '.join(SOURCES)}.")
         low, high = np.array([*lower[:-1], self._gripper[0]]), np.array([*upper[:-1], self._gripper[1]])

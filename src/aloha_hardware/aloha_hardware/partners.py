@@ -7,13 +7,11 @@ from functools import partial
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from std_msgs.msg import Empty, String
 
-from aloha_hardware.managed_node import Polled, never_called
+from aloha_nodes import polling
+from aloha_nodes.qos import LATCHED, SENSOR_DATA
 
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-NEWEST = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
 LONGEST_CYCLE = 2.0  # periods that count of one cycle: while we did not run ourselves, we could hear nobody
 
 
@@ -42,10 +40,7 @@ class Partners:
         self.troubles: dict[str, str] = {}  # by name of the stop
         self._patience, self._period, self._on_change = patience, period, on_change
         self._silences: dict[str, float] = {}  # [s] of those who were heard
-        self._alive = {
-            name: node.create_subscription(Empty, f"/{name}/alive", never_called, NEWEST, callback_group=Polled())
-            for name in names
-        }
+        self._alive = {name: polling.subscribe(node, Empty, f"/{name}/alive", SENSOR_DATA) for name in names}
         for name in names:
             node.create_subscription(
                 String, f"/{name}/fault", partial(self._on_fault, name), LATCHED, callback_group=callback_group
@@ -58,9 +53,7 @@ class Partners:
             elapsed: since the last call [s].
         """
         for name, subscription in self._alive.items():
-            with subscription.handle:
-                heard = subscription.handle.take_message(Empty, False) is not None
-            if heard:
+            if polling.take(subscription) is not None:
                 self._silences[name] = 0.0
                 self._tell(_gone(name), "")
             elif name in self._silences:

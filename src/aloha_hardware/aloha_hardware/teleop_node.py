@@ -12,20 +12,19 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from aloha_hardware.emergency_stop import EmergencyStop
-from aloha_hardware.managed_node import ManagedNode, Polled, never_called, run
+from aloha_hardware.managed_node import ManagedNode
 from aloha_hardware.teleop.following import Phase, Seen, Teleoperation
 from aloha_hardware.teleop.gravity import GravityCompensation
 from aloha_hardware.teleop.parameters import declare_settings
+from aloha_nodes import polling
+from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.qos import COMMANDS, LATCHED, SENSOR_DATA
+from aloha_nodes.running import run
 
-SENSOR = QoSProfile(depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
-COMMANDS = QoSProfile(depth=1)
-LATCHED = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
 NANO = 1e-9
 STOPPED = "the emergency stop is raised; release it first"
 FAREWELL = 0.5  # [s] for leaders to answer before the node goes
@@ -88,10 +87,9 @@ class TeleopNode(ManagedNode):
     def _look(self) -> None:
         """Take the newest joint states where they are used: an executor that wakes for each costs most of a core."""
         for arm, states in self._arms.items():
-            with states.handle:
-                taken = states.handle.take_message(JointState, False)
-            if taken is not None:
-                self._on_state(arm, taken[0])
+            message = polling.take(states)
+            if message is not None:
+                self._on_state(arm, message)
 
     def _on_state(self, arm: str, message: JointState) -> None:
         positions = dict(zip(message.name, message.position, strict=False))
@@ -176,9 +174,7 @@ class TeleopNode(ManagedNode):
         self._state = self.create_publisher(String, "/teleop/state", LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._arms = {
-            arm: self.create_subscription(
-                JointState, f"/{arm}/joint_states", never_called, SENSOR, callback_group=Polled()
-            )
+            arm: polling.subscribe(self, JointState, f"/{arm}/joint_states", SENSOR_DATA)
             for arm in (*settings.leaders, *settings.followers)
         }
         EmergencyStop(self, self._on_stop, group)

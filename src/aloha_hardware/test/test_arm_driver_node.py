@@ -14,20 +14,20 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run thro
 
 from arm_kit import RELAXED, START, follower, wait  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Bool, Empty, String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
-from aloha_hardware import emergency_stop  # noqa: E402
-from aloha_hardware.arm_driver_node import LATCHED, SENSOR, ArmDriverNode  # noqa: E402
+from aloha_hardware.arm_driver_node import ArmDriverNode  # noqa: E402
 from aloha_hardware.arm_settings import FINGERS, JOINTS  # noqa: E402
 from aloha_hardware.emulator.line import EmulatedLine  # noqa: E402
-from aloha_hardware.managed_node import spin  # noqa: E402
 from aloha_hardware.setpoints import SETTLED, Mode  # noqa: E402
 from aloha_hardware.units import radians_from_ticks  # noqa: E402
+from aloha_nodes import emergency_stop  # noqa: E402
+from aloha_nodes.qos import LATCHED, SENSOR_DATA  # noqa: E402
+from aloha_nodes.spinning import SpinningThread  # noqa: E402
 
 ARM = "/follower_left"
 
@@ -41,7 +41,7 @@ class Operator(Node):
         self.states = 0
         self.stream: dict[str, float] = {}
         for topic, kind, quality in (
-            (f"{ARM}/joint_states", JointState, SENSOR),
+            (f"{ARM}/joint_states", JointState, SENSOR_DATA),
             (f"{ARM}/fault", String, LATCHED),
             (f"{ARM}/stale", Bool, LATCHED),
             ("/diagnostics", DiagnosticArray, 10),
@@ -89,7 +89,7 @@ class Heart:
     """Says that the other arm's driver lives, a hundred times a second, until stopped."""
 
     def __init__(self, node: Node) -> None:
-        self._publisher = node.create_publisher(Empty, "/follower_right/alive", SENSOR)
+        self._publisher = node.create_publisher(Empty, "/follower_right/alive", SENSOR_DATA)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
@@ -148,17 +148,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cell]:
     values["command_timeout"] = 0.3  # a loaded machine sends late
     driver = ArmDriverNode(parameter_overrides=[Parameter(name, value=value) for name, value in values.items()])
     operator = Operator()
-    executor = MultiThreadedExecutor(4)
-    executor.add_node(driver)
-    executor.add_node(operator)
-    finished = threading.Event()
-    thread = threading.Thread(target=spin, args=(executor, finished), daemon=True)
-    thread.start()
+    spinning = SpinningThread(driver, operator, threads=4)
     yield Cell(line, driver, operator)
     driver.stop()
-    finished.set()
-    thread.join()
-    executor.shutdown()
+    spinning.stop()
     operator.destroy_node()
     driver.destroy_node()
     line.close()

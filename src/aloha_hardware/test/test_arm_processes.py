@@ -112,18 +112,3 @@ def test_the_emulator_serves_a_link_and_obeys_its_terminal(tmp_path: Path) -> No
     process.stdin.write("quit\n")
     process.stdin.flush()
     assert process.wait(timeout=20) == 0
-
-
-def test_a_signal_that_another_thread_takes_ends_the_wait() -> None:
-    program = """
-import signal, threading, time
-from aloha_hardware.managed_node import wait_for_end
-
-ended = threading.Event()
-signal.signal(signal.SIGINT, lambda *_: ended.set())
-other = threading.Thread(target=time.sleep, args=(60.0,), daemon=True)
-other.start()
-threading.Timer(0.3, signal.pthread_kill, (other.ident, signal.SIGINT)).start()
-wait_for_end(ended)
-"""
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=45.0)

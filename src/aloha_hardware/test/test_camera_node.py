@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +21,6 @@ from PIL import Image as Picture
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run through `make test`")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
@@ -30,7 +28,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from aloha_hardware.camera import messages  # noqa: E402
 from aloha_hardware.camera_node import CameraNode  # noqa: E402
-from aloha_hardware.errors import SettingsError  # noqa: E402
+from aloha_nodes.errors import ParameterError  # noqa: E402
+from aloha_nodes.spinning import SpinningThread  # noqa: E402
 
 RAW, INFO, JPEG = "/cam_high/image_raw", "/cam_high/camera_info", "/cam_high/image_raw/compressed"
 
@@ -60,20 +59,11 @@ class Observer(Node):
 
 
 @contextlib.contextmanager
-def spinning(node: Node) -> Iterator[SingleThreadedExecutor]:
+def spinning(node: Node) -> Iterator[None]:
     """Run a node's callbacks in a thread; nothing of a node is destroyed while its executor waits on it."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-
-    def spin() -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            executor.spin()
-
-    thread = threading.Thread(target=spin)
-    thread.start()
-    yield executor
-    executor.shutdown()
-    thread.join()
+    thread = SpinningThread(node)
+    yield
+    thread.stop()
     node.destroy_node()
 
 
@@ -285,7 +275,7 @@ def test_what_no_camera_can_do_is_refused_at_configure(
 def test_a_parameter_of_another_type_or_out_of_range_is_refused(
     make: Maker, changes: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(SettingsError, match=reason):
+    with pytest.raises(ParameterError, match=reason):
         make(**changes)
 
 

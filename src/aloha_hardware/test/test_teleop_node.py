@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,16 +15,16 @@ from arm_kit import START, wait  # noqa: E402
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.msg import Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
-from aloha_hardware.managed_node import spin  # noqa: E402
 from aloha_hardware.teleop.settings import TeleopSettings  # noqa: E402
-from aloha_hardware.teleop_node import LATCHED, SENSOR, TeleopNode  # noqa: E402
+from aloha_hardware.teleop_node import TeleopNode  # noqa: E402
+from aloha_nodes.qos import LATCHED, SENSOR_DATA  # noqa: E402
+from aloha_nodes.spinning import SpinningThread  # noqa: E402
 
 SETTINGS = TeleopSettings()
 PATIENT = {"state_timeout": 1.0, "gravity_compensation": "balance"}
@@ -42,7 +41,7 @@ class Cell(Node):
         self.refusals = 0
         self.told: DiagnosticStatus | None = None
         self._states = {
-            arm: self.create_publisher(JointState, f"/{arm}/joint_states", SENSOR)
+            arm: self.create_publisher(JointState, f"/{arm}/joint_states", SENSOR_DATA)
             for arm in (*SETTINGS.leaders, *SETTINGS.followers)
         }
         self.fault = self.create_publisher(String, "/follower_left/fault", LATCHED)
@@ -92,17 +91,12 @@ class Cell(Node):
 
 
 @contextmanager
-def spinning(node: Node, executor: Executor) -> Iterator[None]:
-    finished = threading.Event()
-    executor.add_node(node)
-    thread = threading.Thread(target=spin, args=(executor, finished), daemon=True)
-    thread.start()
+def spinning(node: Node, threads: int) -> Iterator[None]:
+    thread = SpinningThread(node, threads=threads)
     try:
         yield
     finally:
-        finished.set()
-        thread.join()
-        executor.shutdown()
+        thread.stop()
         node.destroy_node()
 
 
@@ -110,7 +104,7 @@ def spinning(node: Node, executor: Executor) -> Iterator[None]:
 def cell() -> Iterator[Cell]:
     rclpy.init()
     cell = Cell()
-    with spinning(cell, SingleThreadedExecutor()):
+    with spinning(cell, 1):
         yield cell
     rclpy.try_shutdown()
 
@@ -119,7 +113,7 @@ def cell() -> Iterator[Cell]:
 def teleop(cell: Cell) -> Iterator[TeleopNode]:
     overrides = [Parameter(name, value=value) for name, value in (PATIENT | {"auto_start": False}).items()]
     node = TeleopNode(parameter_overrides=overrides)
-    with spinning(node, MultiThreadedExecutor(num_threads=3)):  # as in `run`
+    with spinning(node, TeleopNode.threads):
         yield node
         node.stop()
 

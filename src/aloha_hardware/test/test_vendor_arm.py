@@ -17,18 +17,18 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run through `make test`")
 
 from arm_kit import START, wait  # noqa: E402
-from rclpy.executors import MultiThreadedExecutor  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import JointState  # noqa: E402
 from std_msgs.msg import Bool, String  # noqa: E402
 
-from aloha_hardware import emergency_stop, vendor_arm  # noqa: E402
+from aloha_hardware import vendor_arm  # noqa: E402
 from aloha_hardware.arm_driver_node import LATCHED, ArmDriverNode  # noqa: E402
 from aloha_hardware.arm_settings import FINGERS, JOINTS, ArmSettings  # noqa: E402
 from aloha_hardware.errors import MotorError, SettingsError  # noqa: E402
-from aloha_hardware.managed_node import spin  # noqa: E402
 from aloha_hardware.vendor_arm import VendorArm  # noqa: E402
+from aloha_nodes import emergency_stop  # noqa: E402
+from aloha_nodes.spinning import SpinningThread  # noqa: E402
 
 
 class XsSdk:
@@ -126,17 +126,11 @@ def operator(sdk: XsSdk) -> Iterator[Operator]:
     settings = {"backend": "interbotix", "auto_start": False, "bus_timeout": 0.3}
     node = ArmDriverNode(parameter_overrides=[Parameter(name, value=value) for name, value in settings.items()])
     operator = Operator()
-    executor, finished = MultiThreadedExecutor(num_threads=3), threading.Event()
-    executor.add_node(node)
-    executor.add_node(operator)
-    spinner = threading.Thread(target=spin, args=(executor, finished), daemon=True)
-    spinner.start()
+    spinning = SpinningThread(node, operator, threads=3)
     assert node.start()
     yield operator
     node.stop()
-    finished.set()
-    spinner.join(timeout=2.0)
-    executor.shutdown(timeout_sec=1.0)
+    spinning.stop()
     node.destroy_node()
     operator.destroy_node()
     rclpy.try_shutdown()

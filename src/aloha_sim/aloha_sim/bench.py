@@ -93,7 +93,7 @@ def _listen(topics: list[str], received: Any, ready: Any, finish: Any) -> None:
     from rclpy.node import Node
     from sensor_msgs.msg import Image
 
-    from aloha_sim.cell_node import SENSOR
+    from aloha_nodes.qos import SENSOR_DATA
 
     rclpy.init()
     node = Node("aloha_sim_bench_listener")
@@ -101,7 +101,7 @@ def _listen(topics: list[str], received: Any, ready: Any, finish: Any) -> None:
     def count(_: bytes) -> None:
         received.value += 1
 
-    subscriptions = [node.create_subscription(Image, topic, count, SENSOR, raw=True) for topic in topics]
+    subscriptions = [node.create_subscription(Image, topic, count, SENSOR_DATA, raw=True) for topic in topics]
     while not all(node.count_publishers(topic) for topic in topics):
         rclpy.spin_once(node, timeout_sec=0.1)
     ready.set()

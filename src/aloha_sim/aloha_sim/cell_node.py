@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import signal
 import sys
@@ -13,25 +12,21 @@ from typing import Any
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import Bool
 
+from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.qos import COMMANDS, LATCHED, SENSOR_DATA, STATES
+from aloha_nodes.spinning import SpinningThread
 from aloha_sim import messages, parameters
 from aloha_sim.cell import Cell
 from aloha_sim.commands import CommandInbox
-from aloha_sim.emergency_stop import EmergencyStop
 from aloha_sim.errors import SimError
 from aloha_sim.pacing import Meter, Pacer
 from cosmos_policy_msgs.srv import ResetCell
-
-NEWEST = QoSProfile(depth=1)
-SENSOR = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 RESET_TIMEOUT = 10.0
 """[s] of real time after which a reset is given up: the physics loop does not run."""
@@ -217,21 +212,21 @@ class CellNode(Node):
 
     def _open_interfaces(self) -> None:
         graph, settings = self.graph, self.cell.settings
-        self._time_topic = self.create_publisher(Clock, "/clock", NEWEST)
+        self._time_topic = self.create_publisher(Clock, "/clock", 1)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._success_topic = self.create_publisher(Bool, "/task_success", LATCHED)
         self._success_topic.publish(Bool(data=False))
-        self._states = [self.create_publisher(JointState, topic, NEWEST) for topic in graph.state_topics]
+        self._states = [self.create_publisher(JointState, topic, STATES) for topic in graph.state_topics]
         self._cameras = {}
         for camera, topic in zip(settings.cameras, graph.image_topics, strict=True):
             fovy = float(self.cell.model.camera(camera).fovy[0])
             self._cameras[camera] = (
-                self.create_publisher(Image, topic, SENSOR),
-                self.create_publisher(CameraInfo, topic.rsplit("/", 1)[0] + "/camera_info", SENSOR),
+                self.create_publisher(Image, topic, SENSOR_DATA),
+                self.create_publisher(CameraInfo, topic.rsplit("/", 1)[0] + "/camera_info", SENSOR_DATA),
                 messages.camera_info_message(settings.image_width, settings.image_height, fovy),
             )
         for arm, topic in enumerate(graph.command_topics):
-            self.create_subscription(JointState, topic, partial(self._on_command, arm), NEWEST)
+            self.create_subscription(JointState, topic, partial(self._on_command, arm), COMMANDS)
         self._stop = EmergencyStop(self, self._on_stop)
         self.create_service(ResetCell, "/sim/reset", self._on_reset)
 
@@ -249,26 +244,17 @@ def main(args: list[str] | None = None) -> int:
         print(f"cell_node: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor,), name="callbacks")
-    spinner.start()
+    callbacks = SpinningThread(node)
     try:
         node.run(stop)
     except SimError as error:
         print(f"cell_node: {error}", file=sys.stderr)
         return 1
     finally:
-        executor.shutdown()
-        spinner.join()
+        callbacks.stop()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException):
-        executor.spin()
 
 
 if __name__ == "__main__":

@@ -23,8 +23,9 @@ from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, JointState  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
-from aloha_sim import emergency_stop  # noqa: E402
-from aloha_sim.cell_node import LATCHED, QUIET_AFTER_RESET, SENSOR, CellNode  # noqa: E402
+from aloha_nodes import emergency_stop  # noqa: E402
+from aloha_nodes.qos import LATCHED, SENSOR_DATA  # noqa: E402
+from aloha_sim.cell_node import QUIET_AFTER_RESET, CellNode  # noqa: E402
 from aloha_sim.errors import SimError  # noqa: E402
 from aloha_sim.settings import VENDOR_FINGERS, VENDOR_JOINTS  # noqa: E402
 from cosmos_policy_msgs.srv import ResetCell  # noqa: E402
@@ -56,8 +57,8 @@ class Observer(Node):
         for topic, kind, quality in (
             ("/clock", Clock, 1),
             (f"{LEFT}/joint_states", JointState, 1),
-            ("/cam_high/image_raw", Image, SENSOR),
-            ("/cam_high/camera_info", CameraInfo, SENSOR),
+            ("/cam_high/image_raw", Image, SENSOR_DATA),
+            ("/cam_high/camera_info", CameraInfo, SENSOR_DATA),
             ("/task_success", Bool, LATCHED),
             ("/diagnostics", DiagnosticArray, 10),
         ):

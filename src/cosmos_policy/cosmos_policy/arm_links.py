@@ -14,9 +14,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from cosmos_policy import polling
+from aloha_nodes import polling
+from aloha_nodes.qos import COMMANDS, LATCHED, SENSOR_DATA
 from cosmos_policy.messages import seconds
-from cosmos_policy.qos import COMMANDS, LATCHED, SENSOR_DATA
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import ActionSpace, JointStates
 

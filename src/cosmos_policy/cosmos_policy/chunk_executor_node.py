@@ -15,14 +15,14 @@ from rclpy.clock import Clock, ClockType
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.timer import Timer
 
+from aloha_nodes.emergency_stop import TOPIC, EmergencyStop
+from aloha_nodes.qos import REPORTS
+from aloha_nodes.realtime import raise_priority
+from aloha_nodes.running import run as run_node
 from cosmos_policy.arm_links import ArmLinks
-from cosmos_policy.emergency_stop import TOPIC, EmergencyStop
 from cosmos_policy.executor_diagnostics import status
 from cosmos_policy.executor_goals import Goal, begin
 from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.qos import REPORTS
-from cosmos_policy.realtime import raise_priority
-from cosmos_policy.running import run as run_node
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import (
     ActionSpace,

@@ -12,10 +12,10 @@ from rclpy.duration import Duration
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from cosmos_policy.emergency_stop import EVERY_LATCHED, OBEYED, RELEASE, SERVICE, STATE, TOPIC, hear
+from aloha_nodes.emergency_stop import EVERY_LATCHED, OBEYED, RELEASE, SERVICE, STATE, TOPIC, hear
+from aloha_nodes.qos import LATCHED, REPORTS
+from aloha_nodes.running import run
 from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.qos import LATCHED, REPORTS
-from cosmos_policy.running import run
 
 PATIENCE = Duration(seconds=0.2)  # with nodes that hang
 SETTLING = 1.0  # [s] after a release until whoever obeyed says that it does no more

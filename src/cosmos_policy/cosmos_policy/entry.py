@@ -1,7 +1,7 @@
 """Where the processes of the nodes start: Ctrl-C ends them silently while their libraries still load.
 
 Importing torch takes seconds, and Python's own answer to Ctrl-C in the middle of it is a traceback. The node installs
-its handlers once it exists; see :mod:`cosmos_policy.running`.
+its handlers once it exists; see :mod:`aloha_nodes.running`.
 """
 
 from __future__ import annotations

@@ -18,9 +18,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from aloha_nodes.qos import LATCHED, REPORTS
+from aloha_nodes.running import run
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.planner.success import SuccessWatch
-from cosmos_policy.qos import LATCHED, REPORTS
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.events import event_message
 from cosmos_policy.recorder.health import describe, diagnostics, summary
@@ -28,7 +29,6 @@ from cosmos_policy.recorder.intake import TELLS_INFO, Intake
 from cosmos_policy.recorder.ros2bag import Ros2BagProcess, is_installed
 from cosmos_policy.recorder.session import Session, Tape
 from cosmos_policy.recorder.topics import EVENTS_TOPIC, SUCCESS_TOPIC, bag_topics, recorded_topics
-from cosmos_policy.running import run
 from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC
 from cosmos_policy_core.data.bags.record import EpisodeRecord, Outcome
 from cosmos_policy_core.data.bags.staging import FolderLock, leftovers, publish_closed

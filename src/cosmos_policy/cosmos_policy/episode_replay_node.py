@@ -18,11 +18,11 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 
-from cosmos_policy import parameters
+from aloha_nodes import parameters
+from aloha_nodes.qos import SENSOR_DATA
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.errors import NoAnswer, ReplayError
-from cosmos_policy.qos import SENSOR_DATA
 from cosmos_policy.replay.stream import MotionStream
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.data.actions import recorded_actions
 from cosmos_policy_core.data.messages import state_problem
 from cosmos_policy_core.embodiment import Embodiment

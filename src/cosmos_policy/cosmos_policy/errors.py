@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aloha_nodes import errors
 from cosmos_policy_core.errors import CosmosPolicyError
 
 
@@ -13,8 +14,8 @@ class ObservationUnavailable(NodeError):
     """A camera or arm is silent, late, or sends numbers that cannot be used; waiting may help."""
 
 
-class ParameterError(NodeError):
-    """A node parameter that is missing or outside its range."""
+class ParameterError(NodeError, errors.ParameterError):
+    """Parameters that this package cannot work with."""
 
 
 class NoAnswer(NodeError):

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aloha_nodes.qos import REPORTS
 from cosmos_policy.demo.graph_process import GraphProcess
 from cosmos_policy.errors import DemoError, NoAnswer
-from cosmos_policy.qos import REPORTS
 from cosmos_policy.run_task import Commander
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError

@@ -14,6 +14,7 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image, JointState
 
+from aloha_nodes.running import run
 from cosmos_policy.errors import ParameterError
 from cosmos_policy.live.gate import Gate, check_reach
 from cosmos_policy.live.operator import Operator
@@ -24,7 +25,6 @@ from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest, Pictures
 from cosmos_policy.monitor.paths import GripperPaths
 from cosmos_policy.robot_descriptions import read_description
-from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 

@@ -10,6 +10,8 @@ from rclpy.clock import Clock, ClockType
 from sensor_msgs.msg import Image
 from visualization_msgs.msg import MarkerArray
 
+from aloha_nodes.qos import LATCHED
+from aloha_nodes.running import run
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.messages import image_message
 from cosmos_policy.monitor import topics
@@ -19,9 +21,7 @@ from cosmos_policy.monitor.markers import candidate_markers, plan_markers, statu
 from cosmos_policy.monitor.mosaic import mosaic
 from cosmos_policy.monitor.newest import Newest, Pictures
 from cosmos_policy.monitor.paths import GripperPaths
-from cosmos_policy.qos import LATCHED
 from cosmos_policy.robot_descriptions import read_description
-from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 

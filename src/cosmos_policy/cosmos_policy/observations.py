@@ -16,10 +16,10 @@ from rclpy.subscription import Subscription
 from rclpy.time import Time
 from sensor_msgs.msg import Image, JointState
 
-from cosmos_policy import polling
+from aloha_nodes import polling
+from aloha_nodes.qos import SENSOR_DATA
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import image_problem
-from cosmos_policy.qos import SENSOR_DATA
 from cosmos_policy_core.data.messages import state_problem
 from cosmos_policy_core.embodiment import Camera, Embodiment
 from cosmos_policy_core.errors import ObservationError

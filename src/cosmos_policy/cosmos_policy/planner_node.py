@@ -14,8 +14,10 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool, String
 
+from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.qos import LATCHED, REPORTS
+from aloha_nodes.running import run
 from cosmos_policy.action_client import ActionClient
-from cosmos_policy.emergency_stop import EmergencyStop
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.observations import ObservationBuffer
 from cosmos_policy.planner.archive import Archive
@@ -25,8 +27,7 @@ from cosmos_policy.planner.session import Links, Result, Situation
 from cosmos_policy.planner.settings import PlannerSettings
 from cosmos_policy.planner.success import SuccessWatch
 from cosmos_policy.planner.task import run_task
-from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS, LATCHED, REPORTS
-from cosmos_policy.running import run
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport

@@ -9,12 +9,12 @@ import torch
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_msgs.msg import String
 
+from aloha_nodes.running import run
 from cosmos_policy.cancellations import Cancellations
 from cosmos_policy.errors import ParameterError
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.policy_queries import PolicyQueries
 from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
-from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_msgs.srv import ProposeChunks, ScoreChunks

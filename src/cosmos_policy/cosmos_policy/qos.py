@@ -1,37 +1,8 @@
-"""Quality of service of every kind of topic of the suite, in one place."""
+"""Quality of service of the topics of planning; that of sensors, commands and states is in :mod:`aloha_nodes.qos`."""
 
 from __future__ import annotations
 
-from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
-
-# The newest sample of a camera or an arm is all that matters: a late one is worth less than none.
-SENSOR_DATA = QoSProfile(
-    reliability=QoSReliabilityPolicy.BEST_EFFORT,
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=1,
-)
-
-# A command must arrive, and only the newest one counts.
-COMMANDS = QoSProfile(
-    reliability=QoSReliabilityPolicy.RELIABLE,
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=1,
-)
-
-# What is said once in a while and must reach everyone who listens, such as plan reports.
-REPORTS = QoSProfile(
-    reliability=QoSReliabilityPolicy.RELIABLE,
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=10,
-)
-
-# A state of the world: whoever joins late gets its newest value.
-LATCHED = QoSProfile(
-    reliability=QoSReliabilityPolicy.RELIABLE,
-    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
-    history=QoSHistoryPolicy.KEEP_LAST,
-    depth=1,
-)
+from aloha_nodes.qos import REPORTS
 
 # Plans that nobody wants any more, by id. Each must arrive, and soon.
 CANCEL_TOPIC = "/cancel_plan"

@@ -23,10 +23,10 @@ from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.node import Node
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.messages import constant_name
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from aloha_nodes.running import run
 from cosmos_policy.policy_node import PolicyNode
-from cosmos_policy.running import run
 
 
 class ScorerNode(PolicyNode):

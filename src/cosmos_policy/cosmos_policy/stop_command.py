@@ -11,9 +11,9 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from cosmos_policy.emergency_stop import SERVICE, TOPIC
-from cosmos_policy.qos import LATCHED
-from cosmos_policy.spinning import SpinningThread
+from aloha_nodes.emergency_stop import SERVICE, TOPIC
+from aloha_nodes.qos import LATCHED
+from aloha_nodes.spinning import SpinningThread
 
 USAGE = "usage: emergency_stop [release]"
 OWNER = "Is this the robot's ROS_DOMAIN_ID? If its node ended, start it: ros2 run cosmos_policy emergency_stop_node"

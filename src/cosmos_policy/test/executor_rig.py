@@ -24,9 +24,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
+from aloha_nodes.emergency_stop import SERVICE, STATE, TOPIC
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.chunk_executor_node import ChunkExecutorNode
-from cosmos_policy.emergency_stop import SERVICE, STATE, TOPIC
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
 from cosmos_policy.messages import chunk_message
 from cosmos_policy_core.embodiment import Embodiment

@@ -19,12 +19,13 @@ from robot_messages import image, joint_state
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, String
 
-from cosmos_policy import emergency_stop
+from aloha_nodes import emergency_stop
+from aloha_nodes.qos import LATCHED, REPORTS, SENSOR_DATA
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.messages import chunk_message, stage_message
 from cosmos_policy.plan_messages import jpeg_message, scored_message
 from cosmos_policy.planner_node import PlannerNode
-from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS, LATCHED, REPORTS, SENSOR_DATA
-from cosmos_policy.spinning import SpinningThread
+from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import PlanReport

@@ -12,9 +12,9 @@ from rclpy.action import ActionServer, GoalResponse
 from rclpy.context import Context
 from rclpy.node import Node
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_msgs.action import RunTask
 
 

@@ -19,11 +19,11 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from cosmos_policy.emergency_stop import OBEYED, SERVICE, STATE, TOPIC, EmergencyStop
+from aloha_nodes.emergency_stop import OBEYED, SERVICE, STATE, TOPIC, EmergencyStop
+from aloha_nodes.qos import LATCHED
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
-from cosmos_policy.qos import LATCHED
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 
 PATIENCE = 20.0  # [s]
 PLAIN = QoSProfile(depth=1)

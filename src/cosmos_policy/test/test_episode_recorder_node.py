@@ -21,8 +21,8 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from aloha_nodes.qos import LATCHED, REPORTS, SENSOR_DATA
 from cosmos_policy.episode_recorder_node import STATUS_TOPIC, EpisodeRecorderNode
-from cosmos_policy.qos import LATCHED, REPORTS, SENSOR_DATA
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Keys, Remote
 from cosmos_policy.recorder.topics import EVENTS_TOPIC

@@ -16,10 +16,10 @@ from rclpy.parameter import Parameter
 from robot_messages import image, joint_state
 from sensor_msgs.msg import Image, JointState
 
+from aloha_nodes.qos import REPORTS, SENSOR_DATA
 from cosmos_policy.live_view_node import LiveViewNode
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.plan_messages import jpeg_message
-from cosmos_policy.qos import REPORTS, SENSOR_DATA
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.tiles import CAPTION
 from cosmos_policy_msgs.msg import ActionChunk, PlanReport

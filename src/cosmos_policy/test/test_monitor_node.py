@@ -19,10 +19,10 @@ from std_msgs.msg import Bool
 from unique_identifier_msgs.msg import UUID
 from visualization_msgs.msg import Marker, MarkerArray
 
+from aloha_nodes.qos import LATCHED
 from cosmos_policy.monitor import topics
 from cosmos_policy.monitor_node import MonitorNode
 from cosmos_policy.plan_messages import jpeg_message
-from cosmos_policy.qos import LATCHED
 from cosmos_policy.run_task import Commander
 from cosmos_policy_msgs.msg import ActionChunk, PlanReport
 

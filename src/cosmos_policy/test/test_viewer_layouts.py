@@ -18,7 +18,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 from visualization_msgs.msg import MarkerArray
 
-from cosmos_policy import emergency_stop
+from aloha_nodes import emergency_stop
 from cosmos_policy.monitor import topics
 from cosmos_policy.recorder.topics import recorded_topics
 from cosmos_policy_core.embodiment import Embodiment

@@ -29,6 +29,7 @@ def declare_settings(node: ManagedNode) -> TeleopSettings:
     """Declare every parameter and return the settings.
 
     Raises:
-        SettingsError: a value is of another type or unsafe.
+        ParameterError: a value is of another type or out of its range.
+        SettingsError: the values are unsafe.
     """
     return TeleopSettings(**declared(node, TeleopSettings, DESCRIPTIONS, RANGES))

@@ -17,11 +17,11 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.bench.probe import Probe
 from cosmos_policy.bench.processes import Nodes
 from cosmos_policy.dds import profile
 from cosmos_policy.graph import BRINGUP, NodeSpec
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.checkpoints import find
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.embodiment.hardware import FOLDER as HARDWARE

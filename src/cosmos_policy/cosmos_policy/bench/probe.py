@@ -12,10 +12,10 @@ from rclpy.node import Node
 from rclpy.time import Time
 from std_srvs.srv import Trigger
 
+from aloha_nodes.qos import REPORTS
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import BenchError, ObservationUnavailable
 from cosmos_policy.observations import ObservationBuffer
-from cosmos_policy.qos import REPORTS
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import Samples
 from cosmos_policy_msgs.action import RunTask

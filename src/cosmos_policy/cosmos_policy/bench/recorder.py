@@ -18,13 +18,13 @@ from rclpy.node import Node
 from rich.console import Console
 from rich.table import Table
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.bench.senders import put_stamp, serialized_image, serialized_joints
 from cosmos_policy.dds import profile
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Remote
 from cosmos_policy.recorder.topics import bag_topics, recorded_topics
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.data.bags.reading import Bag, read_counts, read_record
 from cosmos_policy_core.data.bags.record import TRANSPORT, WRITER, EpisodeRecord
 from cosmos_policy_core.embodiment import Embodiment

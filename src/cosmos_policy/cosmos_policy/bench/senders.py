@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 
-from cosmos_policy.qos import COMMANDS, SENSOR_DATA
+from aloha_nodes.qos import COMMANDS, SENSOR_DATA
 from cosmos_policy.recorder.topics import RecordedKind
 
 STAMP = 4  # where the stamp of a serialized message with a header begins

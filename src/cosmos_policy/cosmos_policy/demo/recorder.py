@@ -15,11 +15,11 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, JointState
 
+from aloha_nodes.qos import REPORTS, SENSOR_DATA
 from cosmos_policy.demo.frames import SIZE, compose
 from cosmos_policy.demo.history import History
 from cosmos_policy.errors import DemoError
 from cosmos_policy.messages import image_array, seconds
-from cosmos_policy.qos import REPORTS, SENSOR_DATA
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ObservationError
 from cosmos_policy_msgs.msg import PlanReport

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from rclpy.node import Node
 
+from aloha_nodes.running import run
 from cosmos_policy.managed_node import ManagedNode
 from cosmos_policy.messages import chunk_message
-from cosmos_policy.running import run
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.srv import ProposeChunks
 

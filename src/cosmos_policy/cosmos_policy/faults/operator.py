@@ -19,13 +19,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 
+from aloha_nodes.qos import COMMANDS, SENSOR_DATA
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.faults.processes import until
 from cosmos_policy.messages import chunk_message, constant_name
-from cosmos_policy.qos import COMMANDS, SENSOR_DATA
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import ActionChunk

@@ -8,13 +8,13 @@ import time
 import numpy as np
 from sensor_msgs.msg import Image
 
+from aloha_nodes.qos import SENSOR_DATA
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.faults.case import Case, Verb
 from cosmos_policy.faults.outcome import Outcome
 from cosmos_policy.faults.processes import Part
 from cosmos_policy.faults.rig import POLICY, Rig
 from cosmos_policy.messages import image_message
-from cosmos_policy.qos import SENSOR_DATA
 
 CAMERA = "cam_high"
 INSTRUCTION = "transfer the cube to the left arm"

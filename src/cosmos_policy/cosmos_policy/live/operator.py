@@ -13,9 +13,9 @@ from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_srvs.srv import SetBool
 
-from cosmos_policy import emergency_stop
+from aloha_nodes import emergency_stop
+from aloha_nodes.qos import LATCHED
 from cosmos_policy.action_client import ActionClient
-from cosmos_policy.qos import LATCHED
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 

@@ -19,9 +19,9 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
-from cosmos_policy.emergency_stop import EmergencyStop
+from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.qos import LATCHED, REPORTS
 from cosmos_policy.monitor.account import SILENCE, Account
-from cosmos_policy.qos import LATCHED, REPORTS
 from cosmos_policy_core.errors import CosmosPolicyError
 from cosmos_policy_core.evaluation.report.plans import PlanRecord
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
@@ -73,7 +73,7 @@ class Listener:
             listen(GoalStatusArray, f"{TASK}/_action/status", self._take_status, LATCHED),
             listen(ExecuteChunk.Impl.FeedbackMessage, f"{CHUNK}/_action/feedback", self._take_execution, REPORTS),
         ]
-        self._stop = EmergencyStop(node, self._take_stop, group, obeys=False)
+        self._stop = EmergencyStop(node, self._take_stop, group, obeys=False, first_word=True)
         self._results = node.create_client(
             RunTask.Impl.GetResultService, f"{TASK}/_action/get_result", callback_group=group
         )

@@ -13,8 +13,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 
+from aloha_nodes.qos import SENSOR_DATA
 from cosmos_policy.messages import image_array, image_problem
-from cosmos_policy.qos import SENSOR_DATA
 from cosmos_policy_core.embodiment import Embodiment
 
 

@@ -15,7 +15,7 @@ from rclpy.executors import InvalidHandle  # where every distribution has it
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 
-from cosmos_policy import polling
+from aloha_nodes import polling
 from cosmos_policy.recorder.topics import Recorded
 
 # rclpy tells when and as which message of its publisher something was sent; not on Humble.

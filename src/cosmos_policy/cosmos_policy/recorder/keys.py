@@ -14,9 +14,9 @@ import rclpy
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.errors import NoAnswer, NodeError
 from cosmos_policy.run_task import wait_for
-from cosmos_policy.spinning import SpinningThread
 from cosmos_policy_msgs.srv import LabelEpisode
 
 RECORDER = "/episode_recorder"

@@ -12,7 +12,7 @@ from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReli
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Bool
 
-from cosmos_policy import emergency_stop
+from aloha_nodes import emergency_stop
 from cosmos_policy_core.data.bags.plans import REPORTS_TOPIC
 from cosmos_policy_core.data.bags.record import EVENTS_TOPIC
 from cosmos_policy_core.data.bags.types import Topic, TypeCatalog

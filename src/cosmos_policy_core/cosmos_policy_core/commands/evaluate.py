@@ -56,7 +56,7 @@ class Options:
     """Value predictions per future (best_of_n); 5 in both presets."""
     aggregation: Literal["average", "lcb", "success_vote", "majority_mean"] | None = None
     """How values become one score (best_of_n)."""
-    imagine: bool | None = None
+    imagine: bool = True
     """--no-imagine values chunks directly, Q(s, a), without imagining where they lead (best_of_n)."""
     depth: int | None = None
     """Chunks looked ahead (best_of_n)."""
@@ -195,7 +195,7 @@ def _campaign(options: Options) -> Campaign:
         futures=options.futures,
         values=options.values,
         aggregation=options.aggregation,
-        imagine=options.imagine,
+        imagine=None if options.imagine else False,
         depth=options.depth,
         embodiment=options.embodiment,
         max_steps=options.max_steps,

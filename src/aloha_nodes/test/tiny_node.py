@@ -6,9 +6,9 @@ import sys
 import time
 from typing import Any
 
-from cosmos_policy.errors import NodeError
-from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy.running import run
+from aloha_nodes.errors import ParameterError
+from aloha_nodes.managed_node import ManagedNode
+from aloha_nodes.running import run
 
 MODES = ("well", "refuses", "defective", "crashes", "hangs", "loads")
 
@@ -26,7 +26,7 @@ class TinyNode(ManagedNode):
     def configure(self) -> None:
         self._note("configure")
         if self.mode == "refuses":
-            raise NodeError("camera.yaml: no camera. Plug one in.")
+            raise ParameterError("camera.yaml: no camera. Plug one in.")
         if self.mode == "defective":
             raise KeyError("a defect")
         if self.mode == "loads":

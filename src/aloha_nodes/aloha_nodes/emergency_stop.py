@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 
-from cosmos_policy.qos import LATCHED
+from aloha_nodes.qos import LATCHED
 
 TOPIC = "/emergency_stop"
 """Anybody's `true` raises the stop; nobody's `false` lowers it. The owner repeats its state here, for every tool."""
@@ -32,8 +32,9 @@ class EmergencyStop:
     """Hear the stop.
 
     Args:
-        on_change: called with whether it is raised when that changes, and when its owner says so for the first time.
+        on_change: called with whether it is raised when that changes; at first it is not.
         obeys: whether the node moves something: then it says on OBEYED that it holds.
+        first_word: whether the owner's first word is told in any case: then it is known that someone owns the stop.
     """
 
     def __init__(
@@ -43,9 +44,10 @@ class EmergencyStop:
         callback_group: CallbackGroup | None = None,
         *,
         obeys: bool = True,
+        first_word: bool = False,
     ) -> None:
         self._known: bool | None = None
-        self._on_change = on_change
+        self._on_change, self._first_word = on_change, first_word
         self._obeyed = node.create_publisher(Bool, OBEYED, LATCHED) if obeys else None
         # The owner's state comes last: of what is waiting at the same time, callbacks run in this order.
         hear(node, TOPIC, self._on_topic, callback_group)
@@ -64,8 +66,9 @@ class EmergencyStop:
         self._set(message.data)
 
     def _set(self, raised: bool) -> None:
-        if raised != self._known:
-            self._known = raised
+        changed = raised != self.raised or (self._known is None and self._first_word)
+        self._known = raised
+        if changed:
             self._on_change(raised)
             if self._obeyed is not None:
                 self._obeyed.publish(Bool(data=raised))

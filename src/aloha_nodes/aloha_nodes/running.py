@@ -8,21 +8,20 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import FrameType
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
-from cosmos_policy.managed_node import ManagedNode
-from cosmos_policy_core.errors import CosmosPolicyError
+from aloha_nodes.managed_node import ManagedNode
 
 # A callback that does not come back (a network in the middle of a sample) must not keep the process alive.
 SECONDS_TO_END = 3.5
 
 
-def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None) -> int:
+def run(kind: type[ManagedNode], args: Sequence[str] | None = None) -> int:
     """Run a node until Ctrl-C, SIGTERM or a failure, and return the process's exit code.
 
     The signals are handled here and not by rclpy, which would close the middleware before the node could tell
@@ -32,8 +31,8 @@ def run(make_node: Callable[[], ManagedNode], args: Sequence[str] | None = None)
     ended = threading.Event()
     _end_on_signals(ended)
     try:
-        node = make_node()
-    except CosmosPolicyError as error:
+        node: ManagedNode = kind()  # type: ignore[call-arg]  # each knows its own name
+    except kind.failures as error:
         print(error, file=sys.stderr, flush=True)
         rclpy.try_shutdown()
         return 1

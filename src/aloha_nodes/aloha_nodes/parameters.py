@@ -10,7 +10,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from cosmos_policy.errors import ParameterError
+from aloha_nodes.errors import ParameterError
 
 # Stands in for "no bound" on the open side of a range; the descriptor needs both.
 UNBOUNDED_INTEGER = 2**62
@@ -27,6 +27,7 @@ def declare(
     choices: Sequence[Any] | None = None,
     minimum: float | None = None,
     maximum: float | None = None,
+    hint: str = "",
 ) -> Any:
     """Declare a parameter and return its value.
 
@@ -35,6 +36,7 @@ def declare(
         read_only: whether it is fixed once the node runs.
         choices: the allowed values, where there are few.
         minimum, maximum: the allowed range, both ends included.
+        hint: what to say to someone who gives another type.
 
     Raises:
         ParameterError: the value given at start has another type, or is not allowed.
@@ -44,7 +46,7 @@ def declare(
         value = node.declare_parameter(name, default, descriptor).value
     except InvalidParameterTypeException as error:
         kind = type(default).__name__
-        hint = " (write 1.0, not 1)" if isinstance(default, float) else ""
+        hint = " (write 1.0, not 1)" if isinstance(default, float) else hint
         raise ParameterError(f"{node.get_name()}: parameter {name} is not of type {kind}{hint}.") from error
     except InvalidParameterValueException as error:
         raise ParameterError(f"{node.get_name()}: parameter {name} must {_within(minimum, maximum)}.") from error
