@@ -21,7 +21,7 @@ demo: setup  ## Bring the graph up in simulation and transfer a cube. SEED=7 tri
 test: setup  ## Run every test. ARGS="-k executor" selects.
 ifeq ($(strip $(ARGS)),)
 	@$(RUN) python -m pytest --ignore=test/test_whole_graph.py
-	@$(RUN) python -m pytest test/test_whole_graph.py  # alone: in a process that met other graphs, discovery loses its first goal
+	@$(RUN) python -m pytest test/test_whole_graph.py  # alone: six processes that keep real time
 else
 	@$(RUN) python -m pytest $(ARGS)
 endif

@@ -60,10 +60,10 @@ LIVE_KITS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of live graphs a second try, which the report counts: a machine that stalls may lose a message."""
+    """Give tests of live graphs two more tries, which the report names: a machine that stalls may lose a message."""
     for item in items:
         if _is_live(vars(getattr(item, "module", item))):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=1))
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=1))
 
 
 def _is_live(names: dict[str, object]) -> bool:
