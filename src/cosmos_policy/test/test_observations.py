@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+import rclpy
+from rclpy.node import Node
 from rclpy.serialization import serialize_message
 from rclpy.time import Time
 from robot_messages import image, joint_state, robot, spoil_bytes
 from sensor_msgs.msg import Image, JointState
 
+from aloha_nodes.qos import SENSOR_DATA
 from cosmos_policy.errors import ObservationUnavailable
 from cosmos_policy.messages import check_observation, image_array
 from cosmos_policy.observations import ObservationBuffer
@@ -125,3 +131,49 @@ def test_a_robot_on_another_clock_is_told_apart_from_a_late_one(contract, messag
     buffer = filled(contract, messages, received=later(1e6))
     with pytest.raises(ObservationUnavailable, match="Set use_sim_time alike"):
         buffer.take(TASK, later(1e6))
+
+
+@pytest.fixture
+def node() -> Iterator[Node]:
+    rclpy.init()
+    node = Node("robot")
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown()
+
+
+def test_messages_that_waited_in_the_middleware_are_as_old_as_their_arrival(contract: Embodiment, node: Node) -> None:
+    buffer = ObservationBuffer(contract)
+    buffer.subscribe(node)
+    messages = robot(contract, node.get_clock().now())
+    for topic, message in messages.items():
+        publisher = node.create_publisher(type(message), topic, SENSOR_DATA)
+        for _ in range(1000):
+            if publisher.get_subscription_count():
+                break
+            time.sleep(0.01)
+        publisher.publish(message)
+    time.sleep(contract.state_timeout + 0.2)
+    with pytest.raises(ObservationUnavailable, match=r"last joint states \d+\.\d s ago"):
+        buffer.take(TASK, node.get_clock().now())
+
+
+def test_a_live_robot_is_observed_without_an_executor(contract: Embodiment, node: Node) -> None:
+    buffer = ObservationBuffer(contract)
+    buffer.subscribe(node)
+    messages = robot(contract, node.get_clock().now())
+    publishers = {
+        topic: node.create_publisher(type(message), topic, SENSOR_DATA) for topic, message in messages.items()
+    }
+    for _ in range(1000):
+        for topic, message in robot(contract, node.get_clock().now()).items():
+            publishers[topic].publish(message)
+        time.sleep(0.01)
+        try:
+            observation = buffer.take(TASK, node.get_clock().now())
+            break
+        except ObservationUnavailable as error:
+            reason = error
+    else:
+        raise reason
+    check_observation(observation, contract)
