@@ -136,3 +136,12 @@ def test_every_package_has_the_same_version_and_licence(package: str) -> None:
     assert root.findtext("name") == package
     assert root.findtext("license") == "Apache-2.0"
     assert root.findtext("version") == "0.1.0"
+
+
+def test_what_humble_calls_otherwise_is_imported_in_one_place() -> None:
+    strays = [
+        str(path.relative_to(SOURCES))
+        for path in sorted(SOURCES.rglob("*.py"))
+        if "rclpy.event_handler" in path.read_text() and path.name != "events.py"
+    ]
+    assert strays == []

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 
+from aloha_nodes.events import NO_SUBSCRIPTION_EVENTS
 from aloha_nodes.qos import LATCHED
 
 TOPIC = "/emergency_stop"
@@ -80,6 +80,7 @@ def hear(node: Node, topic: str, callback: Callable[[Bool], None], callback_grou
     A latched subscription hears what was said before it, but not a plain publisher such as `ros2 topic pub`; a plain
     one does. Hearing a stop twice does no harm, and the warning about the pair that does not match would only confuse.
     """
-    quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
     for quality in (EVERY_LATCHED, EVERY):
-        node.create_subscription(Bool, topic, callback, quality, callback_group=callback_group, event_callbacks=quiet)
+        node.create_subscription(
+            Bool, topic, callback, quality, callback_group=callback_group, event_callbacks=NO_SUBSCRIPTION_EVENTS
+        )

@@ -9,14 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
-# rclpy's default event handlers join the wait set of every spin, and destroying one while the executor spins ends the
-# executor (InvalidHandle); polled topics do without.
-NO_SUBSCRIPTION_EVENTS = SubscriptionEventCallbacks(use_default_callbacks=False)
+from aloha_nodes.events import NO_SUBSCRIPTION_EVENTS
 
 
 class Polled(CallbackGroup):

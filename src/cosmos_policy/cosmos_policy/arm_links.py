@@ -8,20 +8,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
 from aloha_nodes import polling
+from aloha_nodes.events import NO_PUBLISHER_EVENTS, NO_SUBSCRIPTION_EVENTS
 from aloha_nodes.qos import COMMANDS, LATCHED, SENSOR_DATA
 from cosmos_policy.messages import seconds
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import ActionSpace, JointStates
-
-# Destroying a default event handler while the executor spins ends the executor (InvalidHandle).
-NO_PUBLISHER_EVENTS = PublisherEventCallbacks(use_default_callbacks=False)
 
 
 class ArmLinks:
@@ -51,7 +48,7 @@ class ArmLinks:
         ]
         self._positions = [np.frombuffer(message.position, dtype=np.float64) for message in self._messages]
         subscribe = partial(
-            node.create_subscription, callback_group=callback_group, event_callbacks=polling.NO_SUBSCRIPTION_EVENTS
+            node.create_subscription, callback_group=callback_group, event_callbacks=NO_SUBSCRIPTION_EVENTS
         )
         self._states = [polling.subscribe(node, JointState, arm.state_topic, SENSOR_DATA) for arm in contract.arms]
         self._faults = [

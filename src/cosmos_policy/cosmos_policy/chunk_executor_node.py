@@ -12,10 +12,10 @@ from rclpy.action import ActionServer, CancelResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.timer import Timer
 
 from aloha_nodes.emergency_stop import TOPIC, EmergencyStop
+from aloha_nodes.events import NO_PUBLISHER_EVENTS
 from aloha_nodes.qos import REPORTS
 from aloha_nodes.realtime import raise_priority
 from aloha_nodes.running import run as run_node
@@ -38,7 +38,7 @@ from cosmos_policy_msgs.action import ExecuteChunk
 
 ACTION = "/execute_chunk"
 STOPPED = f"raised on {TOPIC}"
-QUIET = PublisherEventCallbacks(use_default_callbacks=False)  # see arm_links
+
 RESULT_TIME = 0.1  # [s] for the middleware to send the last results; it does not say when it has
 
 
@@ -108,7 +108,9 @@ class ChunkExecutorNode(ManagedNode):
             if self._stop.raised:
                 self._core.stop(STOPPED)
         self._links = ArmLinks(self, contract, self._on_fault, self._group)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", REPORTS, event_callbacks=QUIET)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", REPORTS, event_callbacks=NO_PUBLISHER_EVENTS
+        )
         self._reporter = self.create_timer(
             1.0, self._report, callback_group=self._group, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )

@@ -16,10 +16,10 @@ import numpy as np
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.callback_groups import CallbackGroup
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 
 from aloha_nodes.emergency_stop import EmergencyStop
+from aloha_nodes.events import NO_SUBSCRIPTION_EVENTS
 from aloha_nodes.qos import LATCHED, REPORTS
 from cosmos_policy.monitor.account import SILENCE, Account
 from cosmos_policy_core.errors import CosmosPolicyError
@@ -64,8 +64,7 @@ class Listener:
         self._asked: set[bytes] = set()
         self._open: dict[bytes, _Question] = {}
         # Publishers that do not latch are not heard on latched topics; the warning about them would only confuse.
-        quiet = SubscriptionEventCallbacks(use_default_callbacks=False)
-        listen = partial(node.create_subscription, callback_group=group, event_callbacks=quiet)
+        listen = partial(node.create_subscription, callback_group=group, event_callbacks=NO_SUBSCRIPTION_EVENTS)
         self._subscriptions = [
             listen(PlanReport, "/plan_report", self._take_report, REPORTS),
             listen(DiagnosticArray, "/diagnostics", account.take_diagnostics, REPORTS),
