@@ -67,17 +67,23 @@ class ManagedNode(LifecycleNode):
         hint: str = "",
     ) -> Any:
         """Declare a parameter and return its value; see :func:`aloha_nodes.parameters.declare`."""
-        return parameters.declare(
-            self,
-            name,
-            default,
-            description,
-            read_only=read_only,
-            choices=choices,
-            minimum=minimum,
-            maximum=maximum,
-            hint=hint,
-        )
+        try:
+            return parameters.declare(
+                self,
+                name,
+                default,
+                description,
+                read_only=read_only,
+                choices=choices,
+                minimum=minimum,
+                maximum=maximum,
+                hint=hint,
+            )
+        except ParameterError:
+            # Nobody will use this node. Left to the garbage collector, it leaves the middleware at any odd moment, and
+            # where that is during the discovery of the next one, Fast DDS never comes back.
+            self.destroy_node()
+            raise
 
     @property
     def state(self) -> str:
