@@ -53,6 +53,21 @@ def test_a_folder_of_one_task_is_not_continued_with_another(tmp_path: Path, caps
     assert len(episode_paths(tmp_path)) == 1
 
 
+def test_demonstrations_can_be_given_in_other_looks_of_the_same_scene(tmp_path: Path) -> None:
+    pytest.importorskip("aloha_sim")
+    contract = Embodiment.load("aloha_sim")
+    looks = ["--colour-shift", "0.5", "--light-shift", "0.3", "--camera-shift", "0.01"]
+    assert collect(tmp_path / "own", 1, "--steps", "3") == 0
+    assert collect(tmp_path / "other", 1, "--steps", "3", *looks) == 0
+    own, other = (read_episode(episode_paths(tmp_path / name)[0], contract) for name in ("own", "other"))
+    np.testing.assert_allclose(own.proprio[0], other.proprio[0])
+    for camera in contract.camera_names:
+        difference = np.abs(own.image(camera, 0).astype(float) - other.image(camera, 0).astype(float))
+        assert difference.mean() > 2.0
+    assert json.loads(other.extra["domain"]) == {"colour_shift": 0.5, "light_shift": 0.3, "camera_shift": 0.01}
+    assert "domain" not in own.extra
+
+
 def test_a_recipe_depends_on_its_seed_alone() -> None:
     recipes = [Recipe.draw(seed, Diversity()) for seed in range(200)]
     assert recipes == [Recipe.draw(seed, Diversity()) for seed in range(200)]

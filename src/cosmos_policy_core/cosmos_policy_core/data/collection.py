@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.seeds import EVALUATION
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, EpisodeError, SimulatorError
+
+
+LOOKS = ("colour_shift", "light_shift", "camera_shift")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,14 @@ class Diversity:
     pause_range: tuple[float, float] = (0.2, 1.0)  # [s]
     variety: float = 1.0  # of the expert's choices, hesitations and misses, in tasks that leave a choice
     edge_share: float = 0.25  # of the scenes start in the edge region, in tasks that have one
+    colour_shift: float = 0.0  # share by which the colours of objects and table are mixed with random ones, 0 to 1
+    light_shift: float = 0.0  # how far brightness and direction of the lights stray, 0 to 1
+    camera_shift: float = 0.0  # how far every camera is displaced [m]; it is also turned, by a degree per centimetre
+
+    @property
+    def looks(self) -> dict[str, float]:
+        """Settings of the cell in which the scene strays from its own looks."""
+        return {name: value for name in LOOKS if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)
@@ -119,7 +131,8 @@ class Collector:
             self._edge_cell = self._make(task, object_x_range=regions.x, object_y_range=regions.edge_y)
 
     def _make(self, task: str, **ranges: tuple[float, float]) -> Any:
-        return make_cell(self._contract, task, terminate_on_success=False, max_episode_steps=self._steps, **ranges)
+        changes: dict[str, Any] = {**ranges, **self._diversity.looks}
+        return make_cell(self._contract, task, terminate_on_success=False, max_episode_steps=self._steps, **changes)
 
     def record(self, seed: int) -> Episode:
         """Record one episode; a failure of the expert is an episode too, marked as such."""
@@ -151,13 +164,17 @@ class Collector:
             success=succeeded_at is not None,
             success_score=float(info["success_score"]),
             seed=seed,
-            extra=_extra(recipe, info) | {"task": cell.unwrapped.cell.settings.task},
+            extra=_extra(recipe, info) | self._scene(cell),
         )
 
     def close(self) -> None:
         """Free the cells."""
         self._cell.close()
         self._edge_cell.close()
+
+    def _scene(self, cell: Any) -> dict[str, Any]:
+        looks = self._diversity.looks
+        return {"task": cell.unwrapped.cell.settings.task} | ({"domain": json.dumps(looks)} if looks else {})
 
     def _options(self, cell: Any, recipe: Recipe) -> Any:
         """Fill in the cell's own options class; core knows the simulator only through the contract's id."""

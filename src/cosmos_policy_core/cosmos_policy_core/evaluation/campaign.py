@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from cosmos_policy_core.data.collection import LOOKS
 from cosmos_policy_core.evaluation import json_lines
 from cosmos_policy_core.evaluation.intervals import wilson
 
@@ -15,7 +16,7 @@ LAST_STAGE = 4  # of every task of the cell: it is accomplished now, if only for
 UNWATCHED = -1  # stage of a trial that was only seen to succeed or fail
 
 Range = tuple[float, float]
-DOMAIN = ("object_x_range", "object_y_range", "object_yaw_range", "colour_shift", "light_shift", "camera_shift")
+DOMAIN = ("object_x_range", "object_y_range", "object_yaw_range", *LOOKS)
 
 
 @dataclass(frozen=True)
