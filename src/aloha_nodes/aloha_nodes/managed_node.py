@@ -82,7 +82,7 @@ class ManagedNode(LifecycleNode):
         except ParameterError:
             # Nobody will use this node. Left to the garbage collector, it leaves the middleware at any odd moment, and
             # where that is during the discovery of the next one, Fast DDS never comes back.
-            self.destroy_node()
+            super().destroy_node()  # a subclass's own may need what its constructor has not made yet
             raise
 
     @property

@@ -17,7 +17,6 @@ from cosmos_policy_core.data.seeds import EVALUATION
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError, EpisodeError, SimulatorError
 
-
 LOOKS = ("colour_shift", "light_shift", "camera_shift")
 
 
