@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
 import threading
 import time
@@ -41,6 +42,7 @@ STOPPED = "the emergency stop is raised; release it first"
 AT_POSE = 0.2  # [rad] from a pose that still counts as there
 SETTLING = 0.5  # [s] without coming nearer, after which an arm will not reach its pose any more
 NEARER = 0.01  # [rad]
+NUMBERS = re.compile(r"[-+]?\d[\d.e+-]*")  # what differs between two tellings of one reason
 
 
 class ArmDriverNode(ManagedNode):
@@ -197,8 +199,8 @@ class ArmDriverNode(ManagedNode):
             self._complain(reason)
 
     def _complain(self, reason: str) -> None:
-        """Say why commands are refused, once a second: a stream repeats its mistake fifty times."""
-        kind, now = reason.split(" ", 1)[0], time.monotonic()
+        """Say why commands are refused, each reason once a second: a stream repeats its mistake fifty times."""
+        kind, now = NUMBERS.sub("", reason), time.monotonic()
         if now - self._complaints.get(kind, -1e9) > 1.0:
             self._complaints[kind] = now
             self.get_logger().error(

@@ -64,7 +64,9 @@ class Partners:
     def forget(self) -> None:
         """Wait to hear the others anew: who was silent while nobody listened is not known."""
         self._silences.clear()
-        for name in self._alive:
+        for name, subscription in self._alive.items():
+            while polling.take(subscription) is not None:  # said while nobody listened
+                pass
             self.troubles.pop(_gone(name), None)
 
     def _on_fault(self, name: str, message: String) -> None:

@@ -321,7 +321,7 @@ def test_a_command_without_a_stamp_is_refused_with_what_is_missing(
 ) -> None:
     before = int(cell.operator.diagnostic("commands", "refused"))
     cell.operator.commands.publish(JointState(name=["waist"], position=[0.1]))
-    wait(lambda: int(cell.operator.diagnostic("commands", "refused")) == before + 1, "the refusal")
+    wait(lambda: int(cell.operator.diagnostic("commands", "refused")) > before, "the refusal")
     assert "put the time of sending into header.stamp" in capfd.readouterr().err
     assert cell.angle("waist") == pytest.approx(0.0, abs=0.01)
 
