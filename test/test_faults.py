@@ -7,6 +7,7 @@ how long a hold takes is measured there, not judged here.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -25,25 +26,48 @@ FAST = {"motor_dies", "cable", "emergency_stop", "stop_without_executor", "stop_
 CLOCK, TASKS, LIFECYCLE = clock(), tasks(), lifecycle(rounds=20)
 
 
-@pytest.fixture(scope="module")
-def robot() -> Iterator[Rig]:
-    with Rig(RELAXED) as rig:
-        rig.wait_until_ready()
-        yield rig
+class Rigs:
+    """Keeps one rig up, for as long as the tests ask for the same: two of them would answer each other's goals."""
+
+    def __init__(self) -> None:
+        self._kind: dict[str, bool] = {}
+        self._up = ExitStack()
+        self._rig: Rig | None = None
+
+    def get(self, **kind: bool) -> Rig:
+        """Return the rig of a kind; one of another kind is taken down first."""
+        if self._rig is None or kind != self._kind:
+            self.close()
+            self._rig, self._kind = self._up.enter_context(Rig(RELAXED, **kind)), kind
+            self._rig.wait_until_ready()
+        return self._rig
+
+    def close(self) -> None:
+        """Take down what is up."""
+        self._rig = None
+        self._up.close()
 
 
 @pytest.fixture(scope="module")
-def timed_robot() -> Iterator[Rig]:
-    with Rig(RELAXED, simulated_time=True) as rig:
-        rig.wait_until_ready()
-        yield rig
+def rigs() -> Iterator[Rigs]:
+    rigs = Rigs()
+    yield rigs
+    rigs.close()
 
 
-@pytest.fixture(scope="module")
-def working_robot() -> Iterator[Rig]:
-    with Rig(RELAXED, tasks=True) as rig:
-        rig.wait_until_ready()
-        yield rig
+@pytest.fixture
+def robot(rigs: Rigs) -> Rig:
+    return rigs.get()
+
+
+@pytest.fixture
+def timed_robot(rigs: Rigs) -> Rig:
+    return rigs.get(simulated_time=True)
+
+
+@pytest.fixture
+def working_robot(rigs: Rigs) -> Rig:
+    return rigs.get(tasks=True)
 
 
 def named(names: dict[str, object]) -> list[object]:

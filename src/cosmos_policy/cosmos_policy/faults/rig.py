@@ -56,7 +56,7 @@ AS_SHIPPED = Pace({"bus_patience": 0.01, "bus_timeout": 0.05, "watchdog": 0.1}, 
 RELAXED = Pace(
     {"bus_patience": 0.05, "bus_timeout": 0.6, "watchdog": 2.0},
     {"state_rate": 50.0},
-    {"command_timeout": 0.6, "state_silence_periods": 40.0, "image_age_periods": 15.0},
+    {"command_timeout": 0.6, "state_silence_periods": 40.0, "image_age_periods": 12.0},
     1.5,
 )
 
