@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from types import FrameType
 
 import rclpy
-from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from aloha_nodes.managed_node import ManagedNode
+from aloha_nodes.spinning import SpinningThread
+from aloha_nodes.waiting import wait_for_end
 
 # A callback that does not come back (a network in the middle of a sample) must not keep the process alive.
 SECONDS_TO_END = 3.5
@@ -40,7 +41,7 @@ def run(kind: type[ManagedNode], args: Sequence[str] | None = None) -> int:
     code = _live(node, ended) or spinner.code
     _end_anyway_after(SECONDS_TO_END, code)
     node.stop()
-    if not spinner.stop():
+    if not spinner.end():
         _end_now(code)  # destroying what a callback still uses would end in a traceback
     node.destroy_node()
     rclpy.try_shutdown()
@@ -55,58 +56,33 @@ def _live(node: ManagedNode, ended: threading.Event) -> int:
     return 0
 
 
-def wait_for_end(ended: threading.Event) -> None:
-    """Wait until a signal's handler or another thread sets the event.
-
-    In short waits: a signal that another thread of the process took does not wake the main thread, where Python runs
-    handlers, and a wait without end would sleep through Ctrl-C.
-    """
-    while not ended.wait(0.2):
-        pass
-
-
 def _spare_collections() -> None:
     """Leave what is loaded by now out of garbage collections, which stop the executor's tick for 13 ms otherwise."""
     gc.collect()
     gc.freeze()
 
 
-class _Spinner:
-    """An executor in a thread of its own, so that the main thread can hear signals and run transitions."""
+class _Spinner(SpinningThread):
+    """Tells when spinning is over, for whatever reason, while the main thread hears signals and runs transitions."""
 
     def __init__(self, node: ManagedNode, ended: threading.Event) -> None:
         self.code = 0
         self._node = node
         self._ended = ended
-        self._executor: Executor = (
-            SingleThreadedExecutor() if node.threads == 1 else MultiThreadedExecutor(num_threads=node.threads)
-        )
-        self._executor.add_node(node)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name="executor", daemon=True)
-        self._thread.start()
+        super().__init__(node, threads=node.threads)
 
-    def _spin(self) -> None:
+    def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                self._executor.spin_once()
-        except ExternalShutdownException:
-            pass
+            super()._run()
         except Exception:
             self._node.get_logger().fatal(f"a callback failed:\n{traceback.format_exc()}")
             self.code = 1
         finally:
             self._ended.set()
 
-    def stop(self) -> bool:
+    def end(self) -> bool:
         """Leave the executor; False while a callback is still at work."""
-        # The thread leaves the wait set before anything in it is destroyed; the other way round ends in a traceback.
-        self._stopping.set()
-        self._executor.create_task(lambda: None)
-        self._thread.join(timeout=1.0)
-        # Executor.shutdown promises to wait for callbacks but does not, and takes from them what they end with.
-        at_work = getattr(self._executor, "_work_tracker", None)
-        if self._thread.is_alive() or (at_work is not None and not at_work.wait(1.0)):
+        if not self.leave(1.0):
             return False
         self._executor.shutdown(timeout_sec=1.0)
         return True

@@ -22,21 +22,32 @@ class SpinningThread:
         for node in nodes:
             self._executor.add_node(node)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name="spinning", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="spinning", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the thread end before anything it waits for is taken from it; the other way round rclpy raises."""
-        self._stopping.set()
-        self._executor.create_task(lambda: None)
-        self._thread.join(timeout=2.0)
-        # Executor.shutdown promises to wait for callbacks that are still at work, but does not.
-        at_work = getattr(self._executor, "_work_tracker", None)
-        if at_work is not None:
-            at_work.wait(2.0)
+        """Leave the executor and shut it down, even where a callback is still at work."""
+        self.leave(2.0)
         self._executor.shutdown(timeout_sec=2.0)
 
-    def _spin(self) -> None:
+    def leave(self, patience: float) -> bool:
+        """Let the thread end before anything it waits for is taken from it; the other way round rclpy raises.
+
+        Args:
+            patience: with the thread, and again with callbacks that are still at work [s].
+
+        Returns:
+            Whether both have ended.
+        """
+        self._stopping.set()
+        self._executor.create_task(lambda: None)
+        self._thread.join(timeout=patience)
+        # Executor.shutdown promises to wait for callbacks but does not, and takes from them what they end with.
+        at_work = getattr(self._executor, "_work_tracker", None)
+        rested = at_work is None or at_work.wait(patience)
+        return bool(rested) and not self._thread.is_alive()
+
+    def _run(self) -> None:
         with contextlib.suppress(ExternalShutdownException):
             while not self._stopping.is_set():
                 self._executor.spin_once()

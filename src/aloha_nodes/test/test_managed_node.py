@@ -191,7 +191,7 @@ def test_a_wrong_parameter_ends_the_process_with_one_sentence() -> None:
 def test_a_signal_that_another_thread_takes_ends_the_wait() -> None:
     program = """
 import signal, threading, time
-from aloha_nodes.running import wait_for_end
+from aloha_nodes.waiting import wait_for_end
 
 ended = threading.Event()
 signal.signal(signal.SIGINT, lambda *_: ended.set())

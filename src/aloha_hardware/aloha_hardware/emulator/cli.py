@@ -18,6 +18,7 @@ from aloha_hardware.emulator.motor import EmulatedMotor
 from aloha_hardware.emulator.trace import Trace
 from aloha_hardware.errors import HardwareError, SettingsError
 from aloha_hardware.motors import CHAINS, MODELS, Motor, with_models
+from aloha_nodes.waiting import wait_for_end
 
 QUIET = 0.3  # [s] without an instruction: the driver is gone
 LONGEST_FAREWELL = 3.0  # [s]
@@ -154,8 +155,7 @@ def _listen(line: EmulatedLine, ended: threading.Event) -> None:
             continue
         text = sys.stdin.readline()
         if not text:  # no terminal behind it: only a signal ends it
-            while not ended.wait(0.2):  # short waits: a signal does not always wake the main thread
-                pass
+            wait_for_end(ended)
             return
         words = text.split()
         if words[:1] == ["quit"]:
