@@ -154,7 +154,8 @@ def test_no_seam_of_any_two_chunks_steps_above_position_or_velocity_limits(
         run_to_its_end(rig, run)
         assert run.outcome is Termination.COMPLETED
         assert run.steps_dropped + run.steps_executed == 50
-        assert run.steps_dropped <= late * (1.0 + jitter) * TICK / SETTINGS.period
+        # Counted in ticks: in seconds, 58 ticks divided by a step of two are a rounding error less than 29 steps.
+        assert run.steps_dropped * round(SETTINGS.period / TICK) <= late * (1.0 + jitter)
     else:
         assert run.outcome in (Termination.TOO_FAR, Termination.STALE)
         rig.ticks(20)
