@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.action.client import ClientGoalHandle
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -86,8 +85,7 @@ class Running:
 
     def __init__(self, action: ActionClient, goal: ExecuteChunk.Goal) -> None:
         self._moved = threading.Event()
-        sent = action.send_goal_async(goal, feedback_callback=self._on_feedback)
-        self._handle: ClientGoalHandle = wait_for(sent, PATIENCE, "/execute_chunk")
+        self._handle = action.send(goal, PATIENCE, self._on_feedback)
         assert self._handle.accepted
         self._ended = self._handle.get_result_async()
         self._ended.add_done_callback(lambda _: self._moved.set())

@@ -11,11 +11,9 @@ background thread and must not call verbs.
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import rclpy
 from rclpy.action.client import ClientGoalHandle
@@ -25,12 +23,13 @@ from rclpy.node import Node
 
 from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
+from cosmos_policy.answers import wait_for
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.messages import constant_name
 from cosmos_policy_msgs.action import RunTask
 from cosmos_policy_msgs.srv import ResetCell
 
-SETTLING = 0.8  # [s] of discovery: a server that does not know us yet sends its answer to nobody
+SETTLING = 0.8  # [s] of discovery: a service that does not know us yet sends its answer to nobody
 ANSWER_TIMEOUT = 10.0  # [s] for short questions: acceptance, cancellation
 
 
@@ -70,6 +69,7 @@ class Commander:
         self._reset: Client = self.node.create_client(ResetCell, "/sim/reset")
         self._task = ActionClient(self.node, RunTask, "/run_task")
         self._goal: ClientGoalHandle | None = None
+        self._began = time.monotonic()
         self._spinning = SpinningThread(self.node, context=self._context)
 
     def __enter__(self) -> Commander:
@@ -99,12 +99,15 @@ class Commander:
 
     def wait_for_planner(self, timeout: float = 60.0) -> None:
         """Wait until /run_task is served; raises NoAnswer when it is not within `timeout` [s]."""
-        if not _appears(self._task.server_is_ready, timeout):
-            raise NoAnswer(f"/run_task: nobody serves it within {timeout:.0f} s. Start the planner and activate it.")
+        if self._task.wait_for_server(timeout):
+            return
+        if self.planner_is_there:
+            raise NoAnswer(f"/run_task: who serves it has not answered for {timeout:.0f} s. Does the planner hang?")
+        raise NoAnswer(f"/run_task: nobody serves it within {timeout:.0f} s. Start the planner and activate it.")
 
     def reset_cell(self, seed: int, task: str = "", timeout: float = 60.0) -> Scene:
         """Put the simulated cell to its start state; raises NoAnswer when it cannot."""
-        if not _appears(self._reset.service_is_ready, timeout):
+        if not self._appears(timeout):
             raise NoAnswer(f"/sim/reset: nobody serves it within {timeout:.0f} s. Start the graph with robot:=sim.")
         response = wait_for(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
         if not response.success:
@@ -138,8 +141,7 @@ class Commander:
         self.wait_for_planner(min(timeout, 60.0))
         goal = RunTask.Goal(instruction=instruction, max_chunks=max_chunks, max_duration=max_duration, seed=seed)
         tell = None if on_feedback is None else lambda message: on_feedback(message.feedback)
-        sent = self._task.send_goal_async(goal, feedback_callback=tell)
-        handle: ClientGoalHandle = wait_for(sent, ANSWER_TIMEOUT, "/run_task")
+        handle = self._task.send(goal, ANSWER_TIMEOUT, tell)
         if not handle.accepted:
             raise NoAnswer("/run_task: the planner rejected the goal. Activate it.")
         self._goal = handle
@@ -163,41 +165,19 @@ class Commander:
         if self._goal is not None:
             wait_for(self._goal.cancel_goal_async(), timeout, "/run_task")
 
+    def _appears(self, timeout: float) -> bool:
+        """Wait for the cell; where it or we just appeared it gets a moment to know us, or its answer is lost."""
+        now = time.monotonic()
+        settled, deadline = self._began + SETTLING, now + timeout
+        while not self._reset.service_is_ready():
+            if now > deadline:
+                return False
+            time.sleep(0.02)
+            now = time.monotonic()
+            settled = now + SETTLING
+        time.sleep(max(0.0, settled - time.monotonic()))
+        return True
+
     def _cancel_quietly(self) -> None:
         with contextlib.suppress(NoAnswer):  # whoever gives up has a better reason to tell
             self.cancel(timeout=1.0)
-
-
-def _appears(ready: Callable[[], bool], timeout: float) -> bool:
-    """Wait for a server; one that just appeared gets a moment to know us as we know it, or its answer is lost."""
-    if ready():
-        return True
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    time.sleep(SETTLING)
-    return True
-
-
-def wait_for(future: Any, timeout: float, name: str, check: Callable[[], None] | None = None) -> Any:
-    """Block until a future that another thread completes has its result.
-
-    Args:
-        timeout: [s].
-        name: who is waited for, for the error.
-        check: called twice a second; may raise to give up.
-
-    Raises:
-        NoAnswer: it took longer than `timeout`.
-    """
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    deadline = time.monotonic() + timeout
-    while not done.wait(min(0.5, max(0.0, deadline - time.monotonic()))):
-        if check is not None:
-            check()
-        if time.monotonic() >= deadline:
-            raise NoAnswer(f"{name}: no answer within {timeout:.0f} s. Read its node's log.")
-    return future.result()

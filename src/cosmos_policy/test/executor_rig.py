@@ -121,22 +121,11 @@ class Client(Node):  # type: ignore[misc]
         return ExecuteChunk.Goal(chunk=chunk, steps=steps, policy=policy, mode=mode)
 
     def send(self, goal: ExecuteChunk.Goal) -> ClientGoalHandle:
-        """Send a goal until its acceptance is heard.
-
-        A server is known a moment before it knows its client; on a busy machine its first answer gets lost on the way
-        (rmw_fastrtps gives up after 0.1 s).
-        """
+        """Send a goal and wait for its acceptance."""
         assert self.actions.wait_for_server(timeout_sec=PATIENCE)
-        for _ in range(5):
-            future = self.actions.send_goal_async(goal, feedback_callback=lambda m: self.feedback.append(m.feedback))
-            end = time.monotonic() + PATIENCE / 4
-            while not future.done() and time.monotonic() < end:
-                time.sleep(0.005)
-            if future.done():
-                handle = future.result()
-                assert handle.accepted
-                return handle
-        raise AssertionError("no goal was accepted")
+        handle = self.actions.send(goal, PATIENCE, lambda message: self.feedback.append(message.feedback))
+        assert handle.accepted
+        return handle
 
     def result(self, handle: ClientGoalHandle) -> tuple[int, ExecuteChunk.Result]:
         """Wait for (status, result)."""

@@ -1,20 +1,24 @@
-"""An answer that comes at once finds that it was asked for."""
+"""Whoever asks an action server is heard, and hears the answer."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import rclpy
-from rclpy.action import ActionServer, GoalResponse
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
 from rclpy.node import Node
 
 from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
-from cosmos_policy.run_task import wait_for
+from cosmos_policy.answers import wait_for
+from cosmos_policy.errors import NoAnswer
 from cosmos_policy_msgs.action import RunTask
 
 
@@ -65,3 +69,87 @@ def test_an_answer_that_overtakes_the_note_of_its_question_is_not_dropped(node: 
     finally:
         spinning.stop()
         client.destroy()
+
+
+def test_a_server_that_is_seen_but_does_not_answer_is_not_there(node: Node) -> None:
+    client = ActionClient(node, RunTask, "/run_task")
+    try:
+        assert client.wait_for_server(0.0) is False  # nobody spins: it cannot have answered
+        until(client.server_is_ready)
+        assert not client.server_answers()
+        with spinning(node):
+            assert client.wait_for_server(20.0)
+            assert client.server_answers()
+    finally:
+        client.destroy()
+
+
+def test_a_server_that_went_away_is_greeted_anew(node: Node) -> None:
+    client = ActionClient(node, RunTask, "/come_and_go")
+    try:
+        with spinning(node):
+            assert not client.server_answers()
+            server = ActionServer(node, RunTask, "/come_and_go", _finish)
+            assert client.wait_for_server(20.0)
+        server.destroy()
+        until(lambda: not client.server_answers())
+        server = ActionServer(node, RunTask, "/come_and_go", _finish)
+        until(client.server_is_ready)
+        assert not client.server_answers()
+        with spinning(node):
+            assert client.wait_for_server(20.0)
+        server.destroy()
+    finally:
+        client.destroy()
+
+
+def test_a_goal_that_is_accepted_too_late_is_cancelled(node: Node) -> None:
+    ended = threading.Event()
+
+    def dawdle(_: RunTask.Goal) -> GoalResponse:
+        time.sleep(0.6)
+        return GoalResponse.ACCEPT
+
+    def run_until_cancelled(goal: Any) -> RunTask.Result:
+        until(lambda: goal.is_cancel_requested)
+        goal.canceled()
+        ended.set()
+        return RunTask.Result()
+
+    server = ActionServer(
+        node,
+        RunTask,
+        "/dawdles",
+        run_until_cancelled,
+        goal_callback=dawdle,
+        cancel_callback=lambda _: CancelResponse.ACCEPT,
+        callback_group=ReentrantCallbackGroup(),
+    )
+    client = ActionClient(node, RunTask, "/dawdles")
+    try:
+        with spinning(node):
+            assert client.wait_for_server(20.0)
+            with pytest.raises(NoAnswer, match="/dawdles: no answer"):
+                client.send(RunTask.Goal(), 0.1)
+            assert ended.wait(20.0)
+    finally:
+        server.destroy()
+        client.destroy()
+
+
+@contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Spin a node beside the test."""
+    thread = SpinningThread(node, threads=4, context=node.context)
+    try:
+        yield
+    finally:
+        thread.stop()
+
+
+def until(condition: Callable[[], Any], timeout: float = 20.0) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

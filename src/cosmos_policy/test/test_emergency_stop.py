@@ -22,8 +22,8 @@ from std_srvs.srv import SetBool
 from aloha_nodes.emergency_stop import OBEYED, SERVICE, STATE, TOPIC, EmergencyStop
 from aloha_nodes.qos import LATCHED
 from aloha_nodes.spinning import SpinningThread
+from cosmos_policy.answers import wait_for
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
-from cosmos_policy.run_task import wait_for
 
 PATIENCE = 20.0  # [s]
 PLAIN = QoSProfile(depth=1)

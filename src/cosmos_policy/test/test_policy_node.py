@@ -19,12 +19,12 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_msgs.msg import String
 
+from cosmos_policy.answers import wait_for
 from cosmos_policy.messages import chunk_actions, image_array, image_message
 from cosmos_policy.plan_messages import jpeg_array, scored_values, settings_message
 from cosmos_policy.planner.table import ValueTable
 from cosmos_policy.policy_node import PolicyNode
 from cosmos_policy.qos import CANCEL_TOPIC, CANCELLATIONS
-from cosmos_policy.run_task import wait_for
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.model.checkpoint import save_policy
 from cosmos_policy_core.model.observation import Observation as CoreObservation

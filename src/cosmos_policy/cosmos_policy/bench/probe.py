@@ -100,7 +100,7 @@ class Probe(Node):
 
     def task_is_served(self) -> bool:
         """Whether the planner takes tasks."""
-        return bool(self._task.server_is_ready())
+        return self._task.server_answers()
 
     def stop(self) -> None:
         """Send no more tasks."""

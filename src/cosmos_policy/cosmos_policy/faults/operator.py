@@ -22,10 +22,10 @@ from std_srvs.srv import SetBool, Trigger
 from aloha_nodes.qos import COMMANDS, SENSOR_DATA
 from aloha_nodes.spinning import SpinningThread
 from cosmos_policy.action_client import ActionClient
+from cosmos_policy.answers import wait_for
 from cosmos_policy.errors import NoAnswer
 from cosmos_policy.faults.processes import until
 from cosmos_policy.messages import chunk_message, constant_name
-from cosmos_policy.run_task import wait_for
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk, RunTask
 from cosmos_policy_msgs.msg import ActionChunk
@@ -33,7 +33,7 @@ from cosmos_policy_msgs.srv import ProposeChunks
 
 ANSWER = 20.0  # [s]
 NEAR = 0.1  # [rad]
-SETTLING = 0.3  # [s] after a server appears until it knows us too
+SETTLING = 0.3  # [s] after a service appears until it knows us too
 
 
 class Operator:
@@ -190,9 +190,7 @@ class Operator:
 
     def _server(self, name: str) -> ActionClient:
         client = self._actions[name]
-        if not client.server_is_ready():
-            until(client.server_is_ready, name)
-            time.sleep(SETTLING)
+        until(client.server_answers, name)
         return client
 
     def _answer(self, name: str, kind: Any, request: Any) -> str:
@@ -228,7 +226,7 @@ class Running:
         self._ended = self._handle.get_result_async()
 
     def _send(self, client: ActionClient, goal: Any, patience: float) -> Any:
-        handle = wait_for(client.send_goal_async(goal, feedback_callback=self._on_feedback), patience, "the goal")
+        handle = client.send(goal, patience, self._on_feedback)
         if not handle.accepted:
             raise NoAnswer("the goal was rejected.")
         return handle

@@ -48,8 +48,8 @@ class Operator:
 
     def start(self, instruction: str, max_chunks: int, seed: int) -> None:
         """Have an instruction carried out."""
-        if not self._task.server_is_ready():
-            self._tell("nobody serves /run_task. Start the planner, or wait until it is up.")
+        if not self._task.server_answers():
+            self._tell("/run_task does not answer. Start the planner, or wait until it is up.")
             return
         goal = RunTask.Goal(instruction=instruction, max_chunks=max_chunks, seed=seed)
         silence = f"no answer from /run_task for {PATIENCE:.0f} s. Does the planner hang?"
@@ -105,7 +105,8 @@ class Operator:
         self._tell(words(future.result()))
 
     def complain(self) -> None:
-        """Name who has not answered; a late answer is told all the same."""
+        """Stay in touch with the planner, and name who has not answered; a late answer is told all the same."""
+        self._task.server_answers()
         for future, (words, asked) in list(self._unanswered.items()):
             if time.monotonic() - asked > PATIENCE:
                 self._unanswered.pop(future, None)

@@ -15,8 +15,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from aloha_nodes.spinning import SpinningThread
+from cosmos_policy.answers import wait_for
 from cosmos_policy.errors import NoAnswer, NodeError
-from cosmos_policy.run_task import wait_for
 from cosmos_policy_msgs.srv import LabelEpisode
 
 RECORDER = "/episode_recorder"

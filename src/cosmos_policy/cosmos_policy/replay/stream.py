@@ -19,7 +19,7 @@ from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_msgs.action import ExecuteChunk
 
 ACTION = "/execute_chunk"
-ANSWER_TIMEOUT = 5.0  # [s] for acceptance; a first answer may get lost, so it is asked again
+ANSWER_TIMEOUT = 5.0  # [s] for acceptance
 SILENCE = 10.0  # [s] of wall time without feedback after which the executor counts as gone
 READY_TIMEOUT = 30.0  # [s] for an executor that has not seen the arms yet
 
@@ -108,14 +108,7 @@ class MotionStream:
         ended.add_done_callback(lambda future: self._on_result(number, future.result().result))
 
     def _accepted(self, goal: ExecuteChunk.Goal, number: int) -> ClientGoalHandle:
-        done = threading.Event()
-        sending = self._client.send_goal_async(goal, feedback_callback=lambda m: self._on_feedback(number, m.feedback))
-        sending.add_done_callback(lambda _: done.set())
-        if not done.wait(ANSWER_TIMEOUT):
-            raise NoAnswer(
-                f"{ACTION}: the goal was not accepted within {ANSWER_TIMEOUT:.0f} s. Read the executor's log."
-            )
-        handle: ClientGoalHandle = sending.result()
+        handle = self._client.send(goal, ANSWER_TIMEOUT, lambda m: self._on_feedback(number, m.feedback))
         if not handle.accepted:
             raise ReplayError(f"{ACTION}: the executor rejected the goal. Activate it.")
         return handle
