@@ -33,7 +33,7 @@ class Domain:
         """Draw the looks of a seed."""
         rng = np.random.default_rng((seed % 2**32, 7))
         if self._settings.colour_shift > 0:
-            self._shift_colours(rng, min(self._settings.colour_shift, 1.0))
+            self._shift_colours(rng, self._settings.colour_shift)
         if self._settings.light_shift > 0:
             self._shift_lights(rng, self._settings.light_shift)
         if self._settings.camera_shift > 0:

@@ -94,8 +94,8 @@ class CellSettings:
             if len(bounds) != 0 and (len(bounds) != 2 or bounds[0] > bounds[1]):
                 raise SimError(f"{name}: needs a lower and an upper bound, or none, got {list(bounds)}.")
         for name in ("colour_shift", "light_shift", "camera_shift"):
-            if getattr(self, name) < 0:
-                raise SimError(f"{name}: {getattr(self, name)} is negative. Use 0 to leave the scene as it is.")
+            if not 0 <= getattr(self, name) <= 1:
+                raise SimError(f"{name}: {getattr(self, name)} is not within 0 to 1; 0 leaves the scene as it is.")
         if not self.instruction:
             object.__setattr__(self, "instruction", TASKS[self.task].instruction)  # frozen, and not yet born
 

@@ -22,7 +22,8 @@ from aloha_sim.settings import CellSettings
         ({"start_action": [0.0] * 13}, "start_action: needs 14"),
         ({"command_rate": 40.0}, "command_rate: 40.0 Hz is no multiple"),
         ({"object_x_range": [0.2, 0.0]}, "object_x_range: needs a lower and an upper"),
-        ({"light_shift": -1.0}, "light_shift: -1.0 is negative"),
+        ({"light_shift": -1.0}, "light_shift: -1.0 is not within 0 to 1"),
+        ({"colour_shift": 3.0}, "colour_shift: 3.0 is not within 0 to 1"),
     ],
 )
 def test_a_bad_setting_is_named_with_its_remedy(wrong: dict[str, Any], named: str) -> None:

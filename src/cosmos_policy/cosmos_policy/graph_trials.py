@@ -16,7 +16,7 @@ from cosmos_policy.errors import DemoError, NoAnswer
 from cosmos_policy.run_task import Commander
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.errors import ConfigurationError
-from cosmos_policy_core.evaluation.campaign import DOMAIN, UNWATCHED, Campaign, Outcome
+from cosmos_policy_core.evaluation.campaign import UNWATCHED, Campaign, Outcome
 from cosmos_policy_msgs.msg import PlanReport
 
 BRING_UP = 120.0  # [s] wall time; a checkpoint takes longest
@@ -69,7 +69,7 @@ def graph_arguments(campaign: Campaign) -> Mapping[str, str]:
         ConfigurationError: a setting that the graph has no argument for.
     """
     unsupported = [name for name in ("imagine", "steps") if getattr(campaign, name) is not None]
-    unsupported += [name for name in DOMAIN if name in campaign.domain]
+    unsupported += campaign.changes
     if unsupported:
         option = unsupported[0].replace("_", "-")
         raise ConfigurationError(f"eval --ros: --{option} is not an argument of the graph. Leave it or --ros out.")
@@ -91,7 +91,7 @@ def graph_arguments(campaign: Campaign) -> Mapping[str, str]:
 
 
 def _time_limit(contract: Embodiment, task: str) -> int:
-    from cosmos_policy_core.data.collection import make_cell
+    from cosmos_policy_core.simulated_cell import make_cell
 
     cell = make_cell(contract, task, render=False)
     try:

@@ -68,6 +68,12 @@ def test_demonstrations_can_be_given_in_other_looks_of_the_same_scene(tmp_path: 
     assert "domain" not in own.extra
 
 
+def test_looks_that_cannot_be_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("aloha_sim")
+    assert collect(tmp_path, 1, "--colour-shift", "3") == 2
+    assert "colour_shift: 3.0 is not within 0 to 1" in capsys.readouterr().err
+
+
 def test_a_recipe_depends_on_its_seed_alone() -> None:
     recipes = [Recipe.draw(seed, Diversity()) for seed in range(200)]
     assert recipes == [Recipe.draw(seed, Diversity()) for seed in range(200)]

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from cosmos_policy_core import cli
-from cosmos_policy_core.data.collection import make_cell
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.seam_pictures import draw
 from cosmos_policy_core.evaluation.seams import Thinking, TimedRollout, TimedTrial, summarise
@@ -19,6 +18,7 @@ from cosmos_policy_core.execution import ExecutorSettings, Mode
 from cosmos_policy_core.model.observation import Observation
 from cosmos_policy_core.planning.budget import Budget
 from cosmos_policy_core.planning.planner import Plan
+from cosmos_policy_core.simulated_cell import make_cell
 
 CONTRACT = Embodiment.load("aloha_sim")
 SETTINGS = ExecutorSettings.from_contract(CONTRACT)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from cosmos_policy_core.cli import main as cosmos_policy
-from cosmos_policy_core.data.collection import make_cell
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.evaluation.report.page import write_figures
 from cosmos_policy_core.evaluation.report.truth import truth_figures
@@ -27,6 +26,7 @@ from cosmos_policy_core.evaluation.truth import (
 )
 from cosmos_policy_core.evaluation.truth_log import TruthLog
 from cosmos_policy_core.model.policy import CosmosPolicy
+from cosmos_policy_core.simulated_cell import make_cell
 
 
 def fate(predicted: float, remaining: int | None, plan: int = 0, candidate: int = 0) -> Fate:

@@ -96,9 +96,9 @@ def run(options: Seams) -> int:
 def _trials(options: Seams) -> dict[str, list[TimedTrial]]:
     import torch
 
-    from cosmos_policy_core.data.collection import make_cell
     from cosmos_policy_core.evaluation.seams import Thinking, TimedRollout
     from cosmos_policy_core.execution import Mode
+    from cosmos_policy_core.simulated_cell import make_cell
 
     torch.set_num_threads(1)
     contract, planner = _contract(options), _planner(options)

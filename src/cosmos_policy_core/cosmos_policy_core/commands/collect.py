@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -160,7 +161,8 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
 class _Worker:
     """What one process holds: its cells, made once."""
 
-    collector: Collector
+    make: Callable[[], Collector]
+    collector: Collector | None = None
     contract: Embodiment
     folder: Path
 
@@ -168,11 +170,13 @@ class _Worker:
     def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, task: str, folder: Path) -> None:
         die_with_parent()
         cls.contract = Embodiment.load(embodiment)
-        cls.collector = Collector(cls.contract, diversity, steps, tail, task)
+        cls.make = partial(Collector, cls.contract, diversity, steps, tail, task)
         cls.folder = folder
 
     @classmethod
     def run(cls, seed: int) -> tuple[int, bool]:
+        if cls.collector is None:  # here and not at the start, where what is refused would pass for a crash
+            cls.collector = cls.make()
         episode = cls.collector.record(seed)
         write_episode(episode_path(cls.folder, seed), episode, cls.contract)
         return seed, episode.success

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from cosmos_policy_core.data.seeds import check_recorded, compact, evaluation_sentence, learned_seeds
 from cosmos_policy_core.errors import ConfigurationError
-from cosmos_policy_core.evaluation.campaign import DOMAIN, Campaign, Log, Outcome, Range, summarise
+from cosmos_policy_core.evaluation.campaign import Campaign, Log, Outcome, summarise
 from cosmos_policy_core.evaluation.paired import Paired
+from cosmos_policy_core.simulated_cell import Domain
 
 PlannerName = Literal["direct", "best_of_n"]
 
@@ -66,18 +67,7 @@ class Options:
     """Budget of a trial [control steps]; the task's own time limit when left out."""
     thinking: float = 0.4
     """Time the arms rest in the cell while a plan is made [s]."""
-    object_x_range: Range | None = None
-    """Where objects start, lower and upper bound [m]; the task's own when left out."""
-    object_y_range: Range | None = None
-    """The same in y [m]."""
-    object_yaw_range: Range | None = None
-    """Heading of the objects at the start [rad]; the task's own when left out."""
-    colour_shift: float = 0.0
-    """Share by which the colours of objects and table are mixed with random ones, 0 to 1."""
-    light_shift: float = 0.0
-    """How far brightness and direction of the lights stray, 0 to 1."""
-    camera_shift: float = 0.0
-    """How far every camera is displaced [m]; it is also turned, by a degree per centimetre."""
+    domain: Annotated[Domain, tyro.conf.arg(name="")] = field(default_factory=Domain)
     embodiment: str = "aloha_sim"
     """Contract: a name or a YAML file."""
     workers: int = 0
@@ -136,7 +126,7 @@ def main(options: Annotated[Options, tyro.conf.arg(name="")]) -> int:
 
 
 _AT_LEAST_ONE = ("episodes", "candidates", "futures", "values", "depth", "steps", "max_steps")
-_NOT_NEGATIVE = ("workers", "seed", "films", "thinking", "colour_shift", "light_shift", "camera_shift")
+_NOT_NEGATIVE = ("workers", "seed", "films", "thinking")
 
 
 def _check(options: Options) -> None:
@@ -202,7 +192,7 @@ def _campaign(options: Options) -> Campaign:
         thinking=options.thinking,
         steps=options.steps,
         ros=options.ros,
-        **{name: getattr(options, name) for name in DOMAIN},
+        **asdict(options.domain),
     )
 
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import tyro
 
 from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode
 from cosmos_policy_core.data.seeds import EVALUATION
 from cosmos_policy_core.embodiment import Embodiment
-from cosmos_policy_core.errors import ConfigurationError, EpisodeError, SimulatorError
-
-LOOKS = ("colour_shift", "light_shift", "camera_shift")
+from cosmos_policy_core.errors import ConfigurationError, EpisodeError
+from cosmos_policy_core.simulated_cell import Looks, make_cell
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,7 @@ class Diversity:
     pause_range: tuple[float, float] = (0.2, 1.0)  # [s]
     variety: float = 1.0  # of the expert's choices, hesitations and misses, in tasks that leave a choice
     edge_share: float = 0.25  # of the scenes start in the edge region, in tasks that have one
-    colour_shift: float = 0.0  # share by which the colours of objects and table are mixed with random ones, 0 to 1
-    light_shift: float = 0.0  # how far brightness and direction of the lights stray, 0 to 1
-    camera_shift: float = 0.0  # how far every camera is displaced [m]; it is also turned, by a degree per centimetre
-
-    @property
-    def looks(self) -> dict[str, float]:
-        """Settings of the cell in which the scene strays from its own looks."""
-        return {name: value for name in LOOKS if (value := getattr(self, name))}
+    looks: Annotated[Looks, tyro.conf.arg(name="")] = field(default_factory=Looks)
 
 
 @dataclass(frozen=True)
@@ -130,7 +123,7 @@ class Collector:
             self._edge_cell = self._make(task, object_x_range=regions.x, object_y_range=regions.edge_y)
 
     def _make(self, task: str, **ranges: tuple[float, float]) -> Any:
-        changes: dict[str, Any] = {**ranges, **self._diversity.looks}
+        changes: dict[str, Any] = {**ranges, **self._diversity.looks.changes}
         return make_cell(self._contract, task, terminate_on_success=False, max_episode_steps=self._steps, **changes)
 
     def record(self, seed: int) -> Episode:
@@ -172,7 +165,7 @@ class Collector:
         self._edge_cell.close()
 
     def _scene(self, cell: Any) -> dict[str, Any]:
-        looks = self._diversity.looks
+        looks = self._diversity.looks.changes
         return {"task": cell.unwrapped.cell.settings.task} | ({"domain": json.dumps(looks)} if looks else {})
 
     def _options(self, cell: Any, recipe: Recipe) -> Any:
@@ -196,36 +189,6 @@ class Collector:
         executed = self._contract.executed_steps
         steps = range(executed, self._steps, executed)
         return dict(zip(steps, rng.uniform(*self._diversity.pause_range, len(steps)).tolist(), strict=True))
-
-
-def make_cell(contract: Embodiment, task: str = "", **changes: Any) -> Any:
-    """Make the simulated cell of a contract as a gymnasium environment.
-
-    Args:
-        task: `some_task`, served by the environment `SomeTask-v0` beside the contract's own; empty: the contract's own.
-        changes: override the cell's settings.
-
-    Raises:
-        ContractError: the contract has no simulation.
-        SimulatorError: the simulator is not installed or refuses its settings.
-    """
-    settings = contract.sim_settings() | changes
-    assert contract.simulation is not None
-    environment = contract.simulation.environment
-    if task:
-        environment = f"{environment.rpartition('/')[0]}/{task.title().replace('_', '')}-v0"
-    try:
-        import gymnasium
-
-        return gymnasium.make(environment, disable_env_checker=True, **settings)
-    except ImportError as error:
-        raise SimulatorError(
-            f"{contract.source}: simulation.environment: '{environment}' cannot be imported "
-            f"({error}). "
-            f"Run `make setup`, or install gymnasium and the simulator's package."
-        ) from None
-    except Exception as error:
-        raise SimulatorError(f"{environment} could not be started: {error}") from error
 
 
 def check_task(paths: Sequence[Path], contract: Embodiment, task: str) -> None:

@@ -8,19 +8,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cosmos_policy_core.data.collection import LOOKS
 from cosmos_policy_core.evaluation import json_lines
 from cosmos_policy_core.evaluation.intervals import wilson
+from cosmos_policy_core.simulated_cell import Domain
 
 LAST_STAGE = 4  # of every task of the cell: it is accomplished now, if only for a moment
 UNWATCHED = -1  # stage of a trial that was only seen to succeed or fail
 
-Range = tuple[float, float]
-DOMAIN = ("object_x_range", "object_y_range", "object_yaw_range", *LOOKS)
-
 
 @dataclass(frozen=True)
-class Campaign:
+class Campaign(Domain):
     """What is evaluated; the same campaign with the same seeds gives the same trials.
 
     planner: direct or best_of_n. planning_checkpoint: imagines and values; the policy itself when None.
@@ -46,22 +43,9 @@ class Campaign:
     """Denoising steps of the action query; the checkpoint's default when None."""
     ros: bool = False
     """Through the graph, in real processes, whose plans take their own time instead of `thinking`."""
-    object_x_range: Range | None = None
-    object_y_range: Range | None = None
-    object_yaw_range: Range | None = None
-    """Where objects start [m] and their heading [rad]; the task's own when None."""
-    colour_shift: float = 0.0
-    light_shift: float = 0.0
-    camera_shift: float = 0.0
-    """How far the scene strays from the one that was trained on; see the cell's settings of these names."""
     policy_identity: str = ""
     planning_identity: str = ""
     """Which weights the checkpoints held, because a path stays the same when they change; empty where nobody asks."""
-
-    @property
-    def domain(self) -> dict[str, Any]:
-        """Settings of the cell in which it differs from the task's own scene."""
-        return {name: value for name in DOMAIN if (value := getattr(self, name))}
 
 
 @dataclass(frozen=True)
@@ -96,7 +80,7 @@ def summarise(campaign: Campaign, outcomes: Sequence[Outcome], seconds: float) -
         "planner": campaign.planner,
         "checkpoint": campaign.checkpoint,
         "planning_checkpoint": campaign.planning_checkpoint,
-        "domain": campaign.domain,
+        "domain": campaign.changes,
         "episodes": len(outcomes),
         "successes": successes,
         "success_rate": round(successes / len(outcomes), 4),

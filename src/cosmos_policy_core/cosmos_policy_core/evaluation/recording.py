@@ -60,7 +60,7 @@ class TrialRecorder:
 
 def domain_text(campaign: Campaign) -> str:
     """Say in what the scenes of a campaign differ from the task's own; empty for nothing."""
-    return json.dumps(campaign.domain) if campaign.domain else ""
+    return json.dumps(campaign.changes) if campaign.changes else ""
 
 
 def recorded(folder: Path, seeds: Iterable[int], campaign: Campaign) -> set[int]:

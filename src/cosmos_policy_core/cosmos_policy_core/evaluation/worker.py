@@ -81,10 +81,10 @@ class TrialBench:
         os.environ.setdefault("LP_NUM_THREADS", "1")
         import torch
 
-        from cosmos_policy_core.data.collection import make_cell
         from cosmos_policy_core.embodiment import Embodiment
         from cosmos_policy_core.evaluation.rollout import RolloutOptions
         from cosmos_policy_core.model.policy import CosmosPolicy
+        from cosmos_policy_core.simulated_cell import make_cell
 
         torch.set_num_threads(threads)
         self.campaign = campaign
@@ -97,7 +97,7 @@ class TrialBench:
             self.world.check(self.contract)
         self.planner = self._planner()
         self.environment = make_cell(
-            self.contract, campaign.task, render=False, max_episode_steps=1_000_000, **campaign.domain
+            self.contract, campaign.task, render=False, max_episode_steps=1_000_000, **campaign.changes
         )
         cell = self.environment.unwrapped.cell
         self.instruction, self.stages = cell.settings.instruction, tuple(cell.task.stages)
@@ -146,7 +146,7 @@ class TrialBench:
         names = {"policy_name": self.policy.identity, "planner": self.campaign.planner, "task": self.campaign.task}
         if self.world is not self.policy:
             names["planning_name"] = self.world.identity
-        if self.campaign.domain:
+        if self.campaign.changes:
             names["domain"] = domain_text(self.campaign)
         recorder.finish(self.environment.unwrapped)
         return outcome, recorder.episode(self.instruction, outcome, names)
