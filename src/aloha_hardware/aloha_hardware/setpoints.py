@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.units import Angles
+from aloha_nodes.joint_commands import objection
 
 Vector = NDArray[np.float64]
 EASING = 1.875  # the peak speed of the minimum-jerk profile, over its mean
@@ -145,15 +146,9 @@ class Setpoints:
             return next(iter(self.stops.values()))
         if self.mode is Mode.MOVE:
             return "a move to a pose is running; wait until it has ended"
-        if len(names) != len(positions) or not names:
-            return f"{len(names)} names but {len(positions)} positions; send one position per name"
-        if len(set(names)) != len(names):
-            return f"a joint is named twice in {list(names)}; name each once"
-        unknown = [name for name in names if name not in self._names]
-        if unknown:
-            return f"unknown joints {unknown}; the arm has {list(self._names)}"
-        if not all(math.isfinite(position) for position in positions):
-            return f"positions are not finite: {[float(position) for position in positions]}; send radians"
+        reason = objection(names, positions, self._names)
+        if reason:
+            return reason
         limit = self._settings.command_timeout
         if math.isinf(age):
             return "without a stamp, so that nobody can tell how old it is; put the time of sending into header.stamp"

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from aloha_nodes.joint_commands import objection
+
 
 class CommandInbox:
     """Holds the newest valid command of an arm.
@@ -73,15 +75,9 @@ class CommandInbox:
             self._pending = False
 
     def _objection(self, names: Sequence[str], positions: Sequence[float], stamp: float | None, now: float) -> str:
-        if len(names) != len(positions) or not len(names):
-            return f"{len(names)} names but {len(positions)} positions; send one position per name"
-        if len(set(names)) != len(names):
-            return f"a joint is named twice in {list(names)}; name each once"
-        unknown = [name for name in names if name not in self._names]
-        if unknown:
-            return f"unknown joints {unknown}; the arm has {list(self._names)}"
-        if not all(math.isfinite(position) for position in positions):
-            return f"positions are not finite: {[float(position) for position in positions]}; send radians"
+        reason = objection(names, positions, self._names)
+        if reason:
+            return reason
         if stamp is not None and now - stamp > self._timeout:
             return (
                 f"made {now - stamp:.3f} s ago, more than the {self._timeout:.3f} s of command_timeout; "
