@@ -7,7 +7,7 @@ A node overrides four hooks and nothing else of the lifecycle. A hook that raise
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -54,31 +54,10 @@ class ManagedNode(LifecycleNode):
     def cleanup(self) -> None:
         """Close everything; must also accept a node that was configured half."""
 
-    def declare(
-        self,
-        name: str,
-        default: Any,
-        description: str,
-        *,
-        read_only: bool = True,
-        choices: Sequence[Any] | None = None,
-        minimum: float | None = None,
-        maximum: float | None = None,
-        hint: str = "",
-    ) -> Any:
-        """Declare a parameter and return its value; see :func:`aloha_nodes.parameters.declare`."""
+    def declare(self, name: str, default: Any, description: str, **limits: Any) -> Any:
+        """Declare a parameter and return its value; see :func:`aloha_nodes.parameters.declare`, also for `limits`."""
         try:
-            return parameters.declare(
-                self,
-                name,
-                default,
-                description,
-                read_only=read_only,
-                choices=choices,
-                minimum=minimum,
-                maximum=maximum,
-                hint=hint,
-            )
+            return parameters.declare(self, name, default, description, **limits)
         except ParameterError:
             # Nobody will use this node. Left to the garbage collector, it leaves the middleware at any odd moment, and
             # where that is during the discovery of the next one, Fast DDS never comes back.
