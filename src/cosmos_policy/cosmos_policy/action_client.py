@@ -34,7 +34,7 @@ class ActionClient(rclpy.action.ActionClient):
         self._name = action_name
         self._noting = threading.Lock()
         self._greeting_turn = threading.Lock()
-        self._greeting: Future | None = None
+        self._greetings: list[Future] = []
         self._greeted, self._answered = 0.0, False
         super().__init__(node, action_type, action_name, **options)
 
@@ -45,13 +45,12 @@ class ActionClient(rclpy.action.ActionClient):
         """
         with self._greeting_turn:
             if not self.server_is_ready():
-                self._forget_greeting()
-                self._answered = False
-            elif not self._answered and self._greeting is not None and self._greeting.done():
-                self._answered, self._greeting = True, None
-            elif not self._answered and time.monotonic() - self._greeted > PATIENCE:
-                self._forget_greeting()
-                self._greeting, self._greeted = self._ask_of_a_stranger(), time.monotonic()
+                self._part()
+            elif self._answered or any(greeting.done() for greeting in self._greetings):
+                self._answered = True
+            elif time.monotonic() - self._greeted > PATIENCE:
+                self._greetings.append(self._ask_of_a_stranger())
+                self._greeted = time.monotonic()
             return self._answered
 
     def wait_for_server(self, timeout_sec: float | None = None) -> bool:
@@ -90,10 +89,12 @@ class ActionClient(rclpy.action.ActionClient):
             raise
         return handle
 
-    def _forget_greeting(self) -> None:
-        if self._greeting is not None:
-            self._greeting.cancel()
-        self._greeting, self._greeted = None, 0.0
+    def _part(self) -> None:
+        """Expect no answer of a server that is gone."""
+        for greeting in self._greetings:
+            greeting.cancel()
+        self._greetings.clear()
+        self._greeted, self._answered = 0.0, False
 
     def send_goal_async(self, *args: Any, **options: Any) -> Future:
         """Send a goal; the future holds a ClientGoalHandle."""
