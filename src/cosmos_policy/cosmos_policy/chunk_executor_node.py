@@ -178,12 +178,15 @@ class ChunkExecutorNode(ManagedNode):
     def _begin(self, request: ExecuteChunk.Goal) -> Run:
         now = self.get_clock().now().nanoseconds * 1e-9
         with self._lock:
-            if self._serving and self._links is not None:
-                self._links.poll(self._states)
-                run = begin(self.core, request, now, self._states)
-            else:
+            if not self._serving or self._links is None:
                 message = f"{self.get_name()} is not active. Activate it and send the goal again."
                 run = Run(request.steps).refuse(Termination.NOT_READY, message)
+            elif now == 0.0:  # any chunk would lie in the future
+                message = f"{self.get_name()} follows /clock, which says nothing yet. Start the simulation."
+                run = Run(request.steps).refuse(Termination.NOT_READY, message)
+            else:
+                self._links.poll(self._states)
+                run = begin(self.core, request, now, self._states)
         if run.outcome is not None:
             self.get_logger().warning(f"{ACTION}: refused, {run.outcome.name}: {run.message}")
         return run

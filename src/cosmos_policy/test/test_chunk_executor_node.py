@@ -235,6 +235,15 @@ def test_a_goal_for_arms_that_are_not_there_says_whom_it_waits_for() -> None:
         assert robot.commanded() == 0
 
 
+def test_an_executor_that_knows_no_time_yet_is_not_ready_and_does_not_take_a_chunk_for_one_of_the_future() -> None:
+    with rig(sim_time=True) as robot:
+        goal = robot.client.goal(robot.still())
+        goal.chunk.observation_stamp = Time(sec=2)  # the planner hears the simulation already
+        result = robot.client.run(goal)
+        assert result.termination == Result.NOT_READY and "/clock" in result.message
+        assert robot.commanded() == 0
+
+
 def test_an_inactive_executor_is_not_ready_and_deactivation_ends_the_goal_with_the_arms_held() -> None:
     with rig(active=False) as robot:
         result = robot.client.run(robot.client.goal(robot.still()))
