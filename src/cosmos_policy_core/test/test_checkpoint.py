@@ -118,3 +118,13 @@ def test_a_folder_that_is_no_checkpoint_says_so(tmp_path: Path) -> None:
 def test_an_unknown_name_lists_what_ships() -> None:
     with pytest.raises(CheckpointError, match="shipped"):
         checkpoints.find("no_such_checkpoint")
+
+
+@pytest.mark.parametrize("name", checkpoints.names())
+def test_every_shipped_checkpoint_opens_is_small_and_has_a_card(name: str) -> None:
+    folder = checkpoints.find(name)
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 40e6
+    assert {file.suffix for file in folder.iterdir()} <= {".json", ".md", ".png", ".safetensors", ".yaml"}
+    assert (folder / "README.md").read_text().startswith(f"# {name}\n")
+    policy = CosmosPolicy.from_pretrained(name)
+    assert policy.contract.name == "aloha_sim" and policy.config.episode_steps
