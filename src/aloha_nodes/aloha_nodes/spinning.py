@@ -25,6 +25,12 @@ class SpinningThread:
         self._thread = threading.Thread(target=self._run, name="spinning", daemon=True)
         self._thread.start()
 
+    def __enter__(self) -> SpinningThread:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def stop(self) -> None:
         """Leave the executor and shut it down, even where a callback is still at work."""
         self.leave(2.0)

@@ -69,7 +69,7 @@ class Commander:
         self._reset: Client = self.node.create_client(ResetCell, "/sim/reset")
         self._task = ActionClient(self.node, RunTask, "/run_task")
         self._goal: ClientGoalHandle | None = None
-        self._began = time.monotonic()
+        self._settled = time.monotonic() + SETTLING
         self._spinning = SpinningThread(self.node, context=self._context)
 
     def __enter__(self) -> Commander:
@@ -107,7 +107,7 @@ class Commander:
 
     def reset_cell(self, seed: int, task: str = "", timeout: float = 60.0) -> Scene:
         """Put the simulated cell to its start state; raises NoAnswer when it cannot."""
-        if not self._appears(timeout):
+        if not self._cell_appears(timeout):
             raise NoAnswer(f"/sim/reset: nobody serves it within {timeout:.0f} s. Start the graph with robot:=sim.")
         response = wait_for(self._reset.call_async(ResetCell.Request(seed=seed, task=task)), timeout, "/sim/reset")
         if not response.success:
@@ -165,17 +165,15 @@ class Commander:
         if self._goal is not None:
             wait_for(self._goal.cancel_goal_async(), timeout, "/run_task")
 
-    def _appears(self, timeout: float) -> bool:
+    def _cell_appears(self, timeout: float) -> bool:
         """Wait for the cell; where it or we just appeared it gets a moment to know us, or its answer is lost."""
-        now = time.monotonic()
-        settled, deadline = self._began + SETTLING, now + timeout
-        while not self._reset.service_is_ready():
-            if now > deadline:
+        deadline = time.monotonic() + timeout
+        while not self.cell_is_there:
+            if time.monotonic() > deadline:
                 return False
             time.sleep(0.02)
-            now = time.monotonic()
-            settled = now + SETTLING
-        time.sleep(max(0.0, settled - time.monotonic()))
+            self._settled = time.monotonic() + SETTLING
+        time.sleep(max(0.0, self._settled - time.monotonic()))
         return True
 
     def _cancel_quietly(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import rclpy
+from executor_rig import wait_until
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.context import Context
@@ -60,14 +60,13 @@ def _finish(goal: Any) -> RunTask.Result:
 
 def test_an_answer_that_overtakes_the_note_of_its_question_is_not_dropped(node: Node) -> None:
     client = ActionClient(node, RunTask, "/run_task")
-    spinning = SpinningThread(node, threads=2, context=node.context)
     try:
-        assert client.wait_for_server(20.0)
-        client._client_handle = Dawdling(client._client_handle)
-        handle = wait_for(client.send_goal_async(RunTask.Goal()), 10.0, "the acceptance")
-        assert wait_for(handle.get_result_async(), 10.0, "the result").result.message == "done"
+        with SpinningThread(node, threads=2, context=node.context):
+            assert client.wait_for_server(20.0)
+            client._client_handle = Dawdling(client._client_handle)
+            handle = wait_for(client.send_goal_async(RunTask.Goal()), 10.0, "the acceptance")
+            assert wait_for(handle.get_result_async(), 10.0, "the result").result.message == "done"
     finally:
-        spinning.stop()
         client.destroy()
 
 
@@ -75,9 +74,9 @@ def test_a_server_that_is_seen_but_does_not_answer_is_not_there(node: Node) -> N
     client = ActionClient(node, RunTask, "/run_task")
     try:
         assert client.wait_for_server(0.0) is False  # nobody spins: it cannot have answered
-        until(client.server_is_ready)
+        wait_until(client.server_is_ready, "the server")
         assert not client.server_answers()
-        with spinning(node):
+        with SpinningThread(node, threads=4, context=node.context):
             assert client.wait_for_server(20.0)
             assert client.server_answers()
     finally:
@@ -87,16 +86,16 @@ def test_a_server_that_is_seen_but_does_not_answer_is_not_there(node: Node) -> N
 def test_a_server_that_went_away_is_greeted_anew(node: Node) -> None:
     client = ActionClient(node, RunTask, "/come_and_go")
     try:
-        with spinning(node):
+        with SpinningThread(node, threads=4, context=node.context):
             assert not client.server_answers()
             server = ActionServer(node, RunTask, "/come_and_go", _finish)
             assert client.wait_for_server(20.0)
         server.destroy()
-        until(lambda: not client.server_answers())
+        wait_until(lambda: not client.server_answers(), "the server to be gone")
         server = ActionServer(node, RunTask, "/come_and_go", _finish)
-        until(client.server_is_ready)
+        wait_until(client.server_is_ready, "the server")
         assert not client.server_answers()
-        with spinning(node):
+        with SpinningThread(node, threads=4, context=node.context):
             assert client.wait_for_server(20.0)
         server.destroy()
     finally:
@@ -111,7 +110,7 @@ def test_a_goal_that_is_accepted_too_late_is_cancelled(node: Node) -> None:
         return GoalResponse.ACCEPT
 
     def run_until_cancelled(goal: Any) -> RunTask.Result:
-        until(lambda: goal.is_cancel_requested)
+        wait_until(lambda: goal.is_cancel_requested, "the cancellation")
         goal.canceled()
         ended.set()
         return RunTask.Result()
@@ -127,7 +126,7 @@ def test_a_goal_that_is_accepted_too_late_is_cancelled(node: Node) -> None:
     )
     client = ActionClient(node, RunTask, "/dawdles")
     try:
-        with spinning(node):
+        with SpinningThread(node, threads=4, context=node.context):
             assert client.wait_for_server(20.0)
             with pytest.raises(NoAnswer, match="/dawdles: no answer"):
                 client.send(RunTask.Goal(), 0.1)
@@ -135,21 +134,3 @@ def test_a_goal_that_is_accepted_too_late_is_cancelled(node: Node) -> None:
     finally:
         server.destroy()
         client.destroy()
-
-
-@contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    """Spin a node beside the test."""
-    thread = SpinningThread(node, threads=4, context=node.context)
-    try:
-        yield
-    finally:
-        thread.stop()
-
-
-def until(condition: Callable[[], Any], timeout: float = 20.0) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

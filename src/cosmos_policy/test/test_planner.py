@@ -230,11 +230,11 @@ def test_a_policy_that_ceases_to_be_ready_ends_the_task(graph: FakeGraph, comman
 
 
 def test_a_policy_that_is_not_there_is_waited_for_by_name(graph: FakeGraph, commander: Commander) -> None:
-    with graph.planner(policy="/nowhere", server_timeout=0.8):
+    with graph.planner(policy="/nowhere", server_timeout=0.3):
         task = Running(commander)
         outcome = task.wait()
     assert outcome.termination == Result.POLICY_FAILED
-    assert "/nowhere/propose_chunks: not there within 0.8 s" in outcome.message
+    assert "/nowhere/propose_chunks: not there within 0.3 s" in outcome.message
     assert any("/nowhere/propose_chunks" in item.waiting_for for item in task.feedback)
 
 

@@ -256,6 +256,7 @@ def test_a_shift_reaches_the_cell(short: Campaign) -> None:
         (["--object-x-range", "0.2", "0.1"], "object_x_range: needs a lower and an upper bound"),
         (["--colour-shift", "3"], "colour_shift: 3.0 is not within 0 to 1"),
         (["--light-shift", "-1"], "light_shift: -1.0 is not within 0 to 1"),
+        (["--camera-shift", "-1"], "camera_shift: -1.0 is not within 0 to 1"),
     ],
 )
 def test_a_domain_that_cannot_be_is_one_sentence(

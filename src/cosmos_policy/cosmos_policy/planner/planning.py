@@ -13,11 +13,14 @@ from cosmos_policy.messages import stage_message
 from cosmos_policy.planner.crew import meet_policy, meet_scorers
 from cosmos_policy.planner.report import Circumstances, Scoring, merge_stages, plan_report
 from cosmos_policy.planner.scoring import score_candidates
-from cosmos_policy.planner.session import PATIENCE, Feedback, Result, Session, TaskEnd
+from cosmos_policy.planner.session import Feedback, Result, Session, TaskEnd
 from cosmos_policy.planner.timing import PlanTime
 from cosmos_policy_core.model.ensembles import candidate_seeds
 from cosmos_policy_msgs.msg import ActionChunk, Observation, PlanReport, StageTime
 from cosmos_policy_msgs.srv import ProposeChunks
+
+PATIENCE = 0.5  # [s] before the client hears what is missing; a frame is due within a period or two
+
 
 MODES = {"hold": PlanReport.HOLD, "overlap": PlanReport.OVERLAP, "deadline": PlanReport.DEADLINE}
 
@@ -85,7 +88,7 @@ class Planning:
         meet_policy(self._session)
         if self._settings.planner == "best_of_n":
             meet_scorers(self._session)
-        self._session.server(self._links.executor.server_answers, "/execute_chunk", Result.EXECUTION_FAILED)
+        self._session.action_server(self._links.executor, "/execute_chunk", Result.EXECUTION_FAILED)
 
     def _observe(self, since: Time | None) -> Observation:
         self._session.show(Feedback.OBSERVING)

@@ -27,7 +27,6 @@ Feedback = RunTask.Feedback
 
 
 GREETING_TIMEOUT = 2.0  # [s] for an answer that costs nothing
-PATIENCE = 0.5  # [s] before the client hears what is missing: most of it comes at once
 SETTLING = 0.3  # [s] until a server that just appeared knows us as we know it
 
 
@@ -147,9 +146,7 @@ class Session:
             return self.links.met[client]
         deadline = time.monotonic() + self.settings.server_timeout
         while True:
-            appeared = self.server(client.service_is_ready, client.srv_name, termination)
-            if appeared:
-                self.links.pulse.until(lambda: False, SETTLING, self.check)
+            self.server(client.service_is_ready, client.srv_name, termination)
             response, problem = self._call(client, greeting, GREETING_TIMEOUT)
             if response is not None and response.status != type(response).NOT_READY:
                 self.links.met[client] = response
@@ -175,28 +172,28 @@ class Session:
         what = "it went away while answering" if in_time else f"no answer within {timeout} s"
         return None, f"{what}. Read its node's log."
 
-    def server(self, ready: Callable[[], bool], name: str, termination: int) -> bool:
-        """Wait for a server to appear; the task ends with `termination` when it does not.
-
-        Returns:
-            Whether it appeared just now.
-        """
+    def server(self, ready: Callable[[], bool], name: str, termination: int) -> None:
+        """Wait for a server to appear; the task ends with `termination` when it does not."""
         if ready():
-            return False
-
-        began = time.monotonic()
+            return
 
         def there() -> bool:
             if ready():
                 return True
-            if time.monotonic() - began > PATIENCE:
-                self.wait_for(f"{name}: not there yet. Is its node running?")
+            self.wait_for(f"{name}: not there yet. Is its node running?")
             return False
 
         limit = self.settings.server_timeout
         if not self.links.pulse.until(there, limit, self.check):
             raise TaskEnd(termination, f"{name}: not there within {limit} s. Start its node, or activate it.")
-        return True
+        self.links.pulse.until(lambda: False, SETTLING, self.check)
+
+    def action_server(self, client: ActionClient, name: str, termination: int) -> None:
+        """Wait for an action server to appear, as :meth:`server` does, and to answer."""
+        self.server(client.server_is_ready, name, termination)
+        limit = self.settings.server_timeout
+        if not self.links.pulse.until(client.server_answers, limit, self.check):
+            raise TaskEnd(termination, f"{name}: no answer within {limit} s. Read its node's log.")
 
     def show(self, phase: int, step: int = 0, steps: int = 0) -> None:
         """Show a phase to the client."""

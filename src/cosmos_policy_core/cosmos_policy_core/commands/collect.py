@@ -54,7 +54,7 @@ class Options:
     """Longest episode [control steps]."""
     tail: int = 15
     """Steps recorded after the first success."""
-    diversity: Annotated[Diversity, tyro.conf.arg(name="")] = field(default_factory=Diversity)
+    diversity: tyro.conf.OmitArgPrefixes[Diversity] = field(default_factory=Diversity)
     json: bool = False
     """Print a JSON object as the last line."""
 

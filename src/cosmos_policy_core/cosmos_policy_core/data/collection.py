@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 
 from cosmos_policy_core.data import fields, jpeg
 from cosmos_policy_core.data.episode import Episode
@@ -37,7 +36,7 @@ class Diversity:
     pause_range: tuple[float, float] = (0.2, 1.0)  # [s]
     variety: float = 1.0  # of the expert's choices, hesitations and misses, in tasks that leave a choice
     edge_share: float = 0.25  # of the scenes start in the edge region, in tasks that have one
-    looks: Annotated[Looks, tyro.conf.arg(name="")] = field(default_factory=Looks)
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass(frozen=True)
