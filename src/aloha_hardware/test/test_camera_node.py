@@ -29,7 +29,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from aloha_hardware.camera import messages  # noqa: E402
 from aloha_hardware.camera_node import CameraNode  # noqa: E402
 from aloha_nodes.errors import ParameterError  # noqa: E402
-from aloha_nodes.spinning import SpinningThread  # noqa: E402
+from aloha_nodes.spinning import spinning  # noqa: E402
 
 RAW, INFO, JPEG = "/cam_high/image_raw", "/cam_high/camera_info", "/cam_high/image_raw/compressed"
 
@@ -56,15 +56,6 @@ class Observer(Node):
             lambda: next((s for array in self.heard["/diagnostics"][-1:] for s in array.status if wanted(s)), None),
             what,
         )
-
-
-@contextlib.contextmanager
-def spinning(node: Node) -> Iterator[None]:
-    """Run a node's callbacks in a thread; nothing of a node is destroyed while its executor waits on it."""
-    thread = SpinningThread(node)
-    yield
-    thread.stop()
-    node.destroy_node()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -24,7 +23,7 @@ from std_srvs.srv import SetBool, Trigger  # noqa: E402
 from aloha_hardware.teleop.settings import TeleopSettings  # noqa: E402
 from aloha_hardware.teleop_node import TeleopNode  # noqa: E402
 from aloha_nodes.qos import LATCHED, SENSOR_DATA  # noqa: E402
-from aloha_nodes.spinning import SpinningThread  # noqa: E402
+from aloha_nodes.spinning import spinning  # noqa: E402
 
 SETTINGS = TeleopSettings()
 PATIENT = {"state_timeout": 1.0, "gravity_compensation": "balance"}
@@ -90,21 +89,11 @@ class Cell(Node):
             publisher.publish(message)
 
 
-@contextmanager
-def spinning(node: Node, threads: int) -> Iterator[None]:
-    thread = SpinningThread(node, threads=threads)
-    try:
-        yield
-    finally:
-        thread.stop()
-        node.destroy_node()
-
-
 @pytest.fixture
 def cell() -> Iterator[Cell]:
     rclpy.init()
     cell = Cell()
-    with spinning(cell, 1):
+    with spinning(cell):
         yield cell
     rclpy.try_shutdown()
 
@@ -113,7 +102,7 @@ def cell() -> Iterator[Cell]:
 def teleop(cell: Cell) -> Iterator[TeleopNode]:
     overrides = [Parameter(name, value=value) for name, value in (PATIENT | {"auto_start": False}).items()]
     node = TeleopNode(parameter_overrides=overrides)
-    with spinning(node, TeleopNode.threads):
+    with spinning(node, threads=TeleopNode.threads):
         yield node
         node.stop()
 

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
+from collections.abc import Iterator
 
 from rclpy.context import Context
 from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
+
+
+@contextlib.contextmanager
+def spinning(*nodes: Node, threads: int = 1) -> Iterator[None]:
+    """Spin nodes of one context in a thread of their own; they are destroyed when nobody spins them any more."""
+    thread = SpinningThread(*nodes, threads=threads, context=nodes[0].context)
+    try:
+        yield
+    finally:
+        thread.stop()
+        for node in nodes:
+            node.destroy_node()
+        gc.collect()  # rclpy keeps what is tied in a cycle with its callbacks, and with it the node's topics
 
 
 class SpinningThread:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import array
-import gc
 import os
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ import numpy as np
 import rclpy
 from numpy.typing import NDArray
 from rclpy.action.client import ClientGoalHandle
-from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
@@ -25,6 +22,7 @@ from std_msgs.msg import Bool, String
 from std_srvs.srv import SetBool
 
 from aloha_nodes.emergency_stop import SERVICE, STATE, TOPIC
+from aloha_nodes.spinning import spinning
 from cosmos_policy.action_client import ActionClient
 from cosmos_policy.chunk_executor_node import ChunkExecutorNode
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
@@ -143,31 +141,6 @@ class Client(Node):  # type: ignore[misc]
         return str(future.result().message)
 
 
-@contextmanager
-def spinning(executor: Executor, nodes: Sequence[Node]) -> Iterator[None]:
-    """Spin nodes in a thread of their own, which ends between two callbacks: nothing is torn down under it."""
-    ending = threading.Event()
-
-    def spin() -> None:
-        while not ending.is_set():
-            executor.spin_once()
-
-    for node in nodes:
-        executor.add_node(node)
-    thread = threading.Thread(target=spin, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ending.set()
-        executor.create_task(lambda: None)
-        thread.join(timeout=PATIENCE)
-        executor.shutdown(timeout_sec=2.0)
-        for node in nodes:
-            node.destroy_node()
-        gc.collect()  # rclpy keeps what is tied in a cycle with its callbacks, and with it the node's topics
-
-
 class Rig:
     """Executor, arms and client, each pair of them connected."""
 
@@ -224,8 +197,8 @@ def rig(active: bool = True, arms_silent: bool = False, sim_time: bool = False) 
     if arms_silent:
         arms.silent |= {arm.name for arm in contract.arms}
     with (
-        spinning(SingleThreadedExecutor(), [node]),
-        spinning(SingleThreadedExecutor(), [arms, client, owner]),
+        spinning(node),
+        spinning(arms, client, owner),
     ):
         node.trigger_configure()
         if active:

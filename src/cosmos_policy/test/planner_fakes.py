@@ -21,7 +21,7 @@ from std_msgs.msg import Bool, String
 
 from aloha_nodes import emergency_stop
 from aloha_nodes.qos import LATCHED, REPORTS, SENSOR_DATA
-from aloha_nodes.spinning import SpinningThread
+from aloha_nodes.spinning import spinning
 from cosmos_policy.messages import chunk_message, stage_message
 from cosmos_policy.plan_messages import jpeg_message, scored_message
 from cosmos_policy.planner_node import PlannerNode
@@ -210,18 +210,6 @@ class FakeExecutor(Node):
         result.steps_executed = steps
         goal.succeed()
         return result
-
-
-@contextmanager
-def spinning(*nodes: Node, threads: int) -> Iterator[None]:
-    """Spin nodes in a thread of their own; they are destroyed when nobody spins them any more."""
-    thread = SpinningThread(*nodes, threads=threads, context=nodes[0].context)
-    try:
-        yield
-    finally:
-        thread.stop()
-        for node in nodes:
-            node.destroy_node()
 
 
 class FakeGraph:

@@ -15,13 +15,13 @@ import rclpy
 from action_msgs.msg import GoalStatus
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from executor_rig import DOMAIN, PATIENT, Client, FakeArms, Result, Rig, rig, spinning, wait_until
+from executor_rig import DOMAIN, PATIENT, Client, FakeArms, Result, Rig, rig, wait_until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import SingleThreadedExecutor
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool, String
 
+from aloha_nodes.spinning import spinning
 from cosmos_policy_core.embodiment import Embodiment
 from cosmos_policy_core.execution import Mode, Termination
 from cosmos_policy_msgs.action import ExecuteChunk
@@ -325,7 +325,7 @@ def test_a_signal_ends_the_goal_as_shutdown_and_the_process_without_a_traceback(
         text=True,
     )
     try:
-        with spinning(SingleThreadedExecutor(), [arms, client]):
+        with spinning(arms, client):
             robot = Rig(None, arms, client)
             assert client.actions.wait_for_server(timeout_sec=45.0)  # a loaded machine starts Python in 20 s
             while (result := client.run(client.goal(robot.still(), steps=1))).termination == Result.NOT_READY:

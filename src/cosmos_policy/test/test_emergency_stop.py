@@ -21,7 +21,7 @@ from std_srvs.srv import SetBool
 
 from aloha_nodes.emergency_stop import OBEYED, SERVICE, STATE, TOPIC, EmergencyStop
 from aloha_nodes.qos import LATCHED
-from aloha_nodes.spinning import SpinningThread
+from aloha_nodes.spinning import spinning
 from cosmos_policy.answers import wait_for
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
 
@@ -71,28 +71,17 @@ def context() -> Iterator[Context]:
     context.try_shutdown()
 
 
-@contextmanager
-def spinning(*nodes: Node, context: Context) -> Iterator[None]:
-    thread = SpinningThread(*nodes, context=context)
-    try:
-        yield
-    finally:
-        thread.stop()
-        for node in nodes:
-            node.destroy_node()
-
-
 @pytest.fixture
 def listener(context: Context) -> Iterator[Listener]:
     listener = Listener(context)
-    with spinning(listener, context=context):
+    with spinning(listener):
         yield listener
 
 
 @contextmanager
 def owner(context: Context) -> Iterator[EmergencyStopNode]:
     node = EmergencyStopNode(context=context)
-    with spinning(node, context=context):
+    with spinning(node):
         yield node
 
 
@@ -119,7 +108,7 @@ def test_who_comes_later_hears_of_it(context: Context) -> None:
     with owner(context) as node:
         node._raise("for the test")
         late = Listener(context)
-        with spinning(late, context=context):
+        with spinning(late):
             until(lambda: late.stop.raised, "the stop")
 
 
@@ -139,7 +128,7 @@ def test_an_owner_that_starts_anew_takes_the_stop_over_from_those_who_obey_it(
 
 def test_a_stop_the_owner_never_heard_of_can_be_released(context: Context) -> None:
     silent = Listener(context, obeys=False)
-    with spinning(silent, context=context):
+    with spinning(silent):
         silent.publish(TOPIC, PLAIN, True)
         until(lambda: silent.stop.raised, "the stop")
         with owner(context):

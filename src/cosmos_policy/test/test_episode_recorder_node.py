@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 import rclpy
 from action_msgs.msg import GoalStatus, GoalStatusArray
-from executor_rig import PATIENCE, spinning, wait_until
-from rclpy.executors import SingleThreadedExecutor
+from executor_rig import PATIENCE, wait_until
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
@@ -22,6 +21,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from aloha_nodes.qos import LATCHED, REPORTS, SENSOR_DATA
+from aloha_nodes.spinning import spinning
 from cosmos_policy.episode_recorder_node import STATUS_TOPIC, EpisodeRecorderNode
 from cosmos_policy.recorder.disk import DiskThread
 from cosmos_policy.recorder.keys import Keys, Remote
@@ -171,8 +171,8 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     robot, operator = Robot(contract), Operator()
     with ExitStack() as stack:
         stack.callback(rclpy.try_shutdown)
-        stack.enter_context(spinning(SingleThreadedExecutor(), [recorder]))
-        stack.enter_context(spinning(SingleThreadedExecutor(), [robot, operator]))
+        stack.enter_context(spinning(recorder))
+        stack.enter_context(spinning(robot, operator))
         assert recorder.start()
         operator.wait()
         wait_until(lambda: robot.success.get_subscription_count() >= 2, "the recorder's ears")

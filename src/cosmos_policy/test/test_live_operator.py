@@ -10,11 +10,11 @@ from contextlib import contextmanager
 import pytest
 from action_msgs.msg import GoalInfo
 from action_msgs.srv import CancelGoal
-from planner_fakes import spinning
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.context import Context
 from rclpy.node import Node
 
+from aloha_nodes.spinning import spinning
 from cosmos_policy.live.operator import Operator
 
 DEADLINE = 20.0  # [s]

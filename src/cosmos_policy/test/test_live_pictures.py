@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from planner_fakes import small_contract, spinning
+from planner_fakes import small_contract
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -17,6 +17,7 @@ from robot_messages import image, joint_state
 from sensor_msgs.msg import Image, JointState
 
 from aloha_nodes.qos import REPORTS, SENSOR_DATA
+from aloha_nodes.spinning import spinning
 from cosmos_policy.live_view_node import LiveViewNode
 from cosmos_policy.monitor.account import Account
 from cosmos_policy.plan_messages import jpeg_message

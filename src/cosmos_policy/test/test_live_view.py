@@ -15,11 +15,12 @@ pytest.importorskip("viser", reason="viser is not installed: pip install viser")
 
 from headless_browser import Browser, BrowserMissing
 from PIL import Image
-from planner_fakes import TASK, FakeGraph, small_contract, spinning
+from planner_fakes import TASK, FakeGraph, small_contract
 from rclpy.parameter import Parameter
 from std_msgs.msg import Bool
 from test_live_gate import free_port
 
+from aloha_nodes.spinning import spinning
 from cosmos_policy.emergency_stop_node import EmergencyStopNode
 from cosmos_policy.live_view_node import LiveViewNode
 

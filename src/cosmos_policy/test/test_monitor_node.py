@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from action_msgs.msg import GoalInfo, GoalStatus, GoalStatusArray
-from planner_fakes import TASK, FakeGraph, small_contract, spinning
+from planner_fakes import TASK, FakeGraph, small_contract
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
@@ -20,6 +20,7 @@ from unique_identifier_msgs.msg import UUID
 from visualization_msgs.msg import Marker, MarkerArray
 
 from aloha_nodes.qos import LATCHED
+from aloha_nodes.spinning import spinning
 from cosmos_policy.monitor import topics
 from cosmos_policy.monitor_node import MonitorNode
 from cosmos_policy.plan_messages import jpeg_message

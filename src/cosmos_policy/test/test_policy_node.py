@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planner_fakes import spinning
 from policies import INSTRUCTION, tiny_policy
 from rclpy.context import Context
 from rclpy.node import Node
@@ -19,6 +18,7 @@ from rclpy.parameter import Parameter
 from rclpy.task import Future
 from std_msgs.msg import String
 
+from aloha_nodes.spinning import spinning
 from cosmos_policy.answers import wait_for
 from cosmos_policy.messages import chunk_actions, image_array, image_message
 from cosmos_policy.plan_messages import jpeg_array, scored_values, settings_message

@@ -116,7 +116,10 @@ def _modulation(config: TransformerConfig, parts: int) -> nn.Sequential:
 
 def per_frame(modulation: Tensor, which: Tensor | None) -> Tensor:
     """Hand modulations of K distinct times (B, K, M) to the frames they belong to: (B, T, M)."""
-    return modulation if which is None else modulation.take_along_dim(which.unsqueeze(-1), dim=1)
+    if which is None:
+        return modulation
+    # Not `take_along_dim`, which wraps every index first.
+    return modulation.gather(1, which.unsqueeze(-1).expand(-1, -1, modulation.shape[-1]))
 
 
 def _modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
