@@ -10,13 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
-from aloha_hardware.arm_checks import Warn, check_arm, check_identity, restart
+from aloha_hardware.arm_checks import Warn, check_adapter, check_arm, check_identity, restart
+from aloha_hardware.arm_reading import Health, Reading
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import Bus
 from aloha_hardware.control_table import describe_hardware_error
-from aloha_hardware.errors import BusError, MotorError, PortError
+from aloha_hardware.errors import BusError, MotorError
 from aloha_hardware.motors import Motor
 from aloha_hardware.port import QuietPort
 from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, Angles, radians_from_ticks, ticks_from_radians
@@ -24,31 +24,6 @@ from aloha_hardware.units import CURRENT_UNIT, LOAD_UNIT, VELOCITY_UNIT, Angles,
 FIRST_READS = 5
 PATIENCE = 0.05  # [s] for an answer while nothing is in a hurry
 OUTSIDE_TOLERANCE = 200  # [ticks] a resting arm may lie beyond its motors' position limits
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The seven joints in one instant.
-
-    Args:
-        stamp: [s] of the monotonic clock, after the read.
-        position, velocity: [rad], [rad/s].
-        effort: [N·m] of all motors of the joint together, from nominal constants, or [mA] of the master as sensed.
-    """
-
-    stamp: float
-    position: tuple[float, ...]
-    velocity: tuple[float, ...]
-    effort: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Health:
-    """What one motor says about itself."""
-
-    voltage: float  # [V]
-    temperature: float  # [°C]
-    current: float | None = None  # [A], signed; None where the motor cannot sense it
 
 
 class Arm:
@@ -85,7 +60,7 @@ class Arm:
         self.port.connect(self.settings.baud)
         try:
             with self._patience():
-                self._check_adapter()
+                check_adapter(self.port, self.settings, self.warn)
                 check_arm(self.bus, self.settings, self.warn)
                 self._read_current_limits()
         except Exception:
@@ -282,22 +257,6 @@ class Arm:
         while not os.path.exists(self.settings.device) and time.monotonic() < end:
             time.sleep(0.05)
 
-    def _check_adapter(self) -> None:
-        wanted, found = self.settings.adapter_serial, self.port.serial_number
-        if wanted and found != wanted:
-            raise PortError(
-                f"{self.settings.device}: the adapter's serial number is '{found}', {self.settings.arm} is on "
-                f"'{wanted}'. The arms are swapped: exchange the ports or the udev rules."
-            )
-        if found and not wanted:
-            self.warn(f"{self.settings.device}: {unchecked_adapter(self.settings.arm, found)}.")
-        latency = self.port.latency_ms
-        if latency is not None and latency > 1:
-            self.warn(
-                f"{self.settings.device}: latency timer {latency} ms makes every read late. Install the udev rules, "
-                "or write 1 to its latency_timer."
-            )
-
     def _read_current_limits(self) -> None:
         """Note what each motor may draw: its limit, or where it stalls. A gripper is meant to squeeze at its limit."""
         gripper = self._ids[-1]
@@ -341,14 +300,6 @@ class Arm:
         if errors:
             return self.describe_errors(errors)
         return "Their supply was cut: support the arm and check the 12 V."
-
-
-def unchecked_adapter(arm: str, serial: str) -> str:
-    """Say that nothing would notice swapped arms, and what would."""
-    return (
-        f"nothing checks that this is {arm}; swapped arms would go unnoticed. If it is, write adapter_serial: {serial} "
-        "under this arm into the hardware file"
-    )
 
 
 def _effort_scale(motor: Motor, motors_on_shaft: int, unit: str) -> float:

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from aloha_hardware.arm import Arm, Reading
+from aloha_hardware.arm import Arm
 from aloha_hardware.arm_loop import ArmLoop
+from aloha_hardware.arm_reading import Reading
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.errors import HardwareError, PortError
 from aloha_hardware.setpoints import Setpoints

@@ -9,8 +9,9 @@ from typing import NoReturn
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import FAST_READ_FIRMWARE, Bus
 from aloha_hardware.control_table import describe_hardware_error
-from aloha_hardware.errors import BusError, MotorError
+from aloha_hardware.errors import BusError, MotorError, PortError
 from aloha_hardware.motors import URDF_LIMITS, Motor, model_name
+from aloha_hardware.port import QuietPort
 from aloha_hardware.units import RAD_PER_TICK, Angles, radians_from_ticks
 
 POSITION_MODE, CURRENT_BASED_POSITION_MODE = 3, 5
@@ -36,6 +37,36 @@ def check_arm(bus: Bus, settings: ArmSettings, warn: Warn) -> None:
     check_registers(bus, settings, warn)
     check_shadows(bus, settings, warn)
     check_pose(bus, settings)
+
+
+def check_adapter(port: QuietPort, settings: ArmSettings, warn: Warn) -> None:
+    """Make sure the open port is the adapter this arm is said to be on, and warn where it would answer late.
+
+    Raises:
+        PortError: it is another one.
+    """
+    wanted, found = settings.adapter_serial, port.serial_number
+    if wanted and found != wanted:
+        raise PortError(
+            f"{settings.device}: the adapter's serial number is '{found}', {settings.arm} is on '{wanted}'. The arms "
+            "are swapped: exchange the ports or the udev rules."
+        )
+    if found and not wanted:
+        warn(f"{settings.device}: {unchecked_adapter(settings.arm, found)}.")
+    latency = port.latency_ms
+    if latency is not None and latency > 1:
+        warn(
+            f"{settings.device}: latency timer {latency} ms makes every read late. Install the udev rules, or write 1 "
+            "to its latency_timer."
+        )
+
+
+def unchecked_adapter(arm: str, serial: str) -> str:
+    """Say that nothing would notice swapped arms, and what would."""
+    return (
+        f"nothing checks that this is {arm}; swapped arms would go unnoticed. If it is, write adapter_serial: {serial} "
+        "under this arm into the hardware file"
+    )
 
 
 def check_identity(bus: Bus, settings: ArmSettings) -> None:

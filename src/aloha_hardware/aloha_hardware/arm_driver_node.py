@@ -20,9 +20,10 @@ from std_msgs.msg import Bool, Empty, String
 from std_srvs.srv import SetBool, Trigger
 
 from aloha_hardware import arm_diagnostics
-from aloha_hardware.arm import Arm, Reading
+from aloha_hardware.arm import Arm
 from aloha_hardware.arm_loop import OWN_STOPS, ArmLoop
 from aloha_hardware.arm_parameters import declare_settings
+from aloha_hardware.arm_reading import Reading
 from aloha_hardware.arm_settings import FINGERS
 from aloha_hardware.bus import BusCounts
 from aloha_hardware.errors import HardwareError, MotionError

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aloha_hardware.arm import Arm, Reading
+from aloha_hardware.arm import Arm
+from aloha_hardware.arm_reading import Reading
 from aloha_hardware.errors import BusError, HardwareError, MotorError, PortError
 from aloha_hardware.setpoints import Setpoints
 from aloha_hardware.vendor_arm import VendorArm

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from aloha_hardware.arm import Health, Reading
 from aloha_hardware.arm_checks import CURRENT_BASED_POSITION_MODE, POSITION_MODE, Warn, check_angles, refuse_held
+from aloha_hardware.arm_reading import Health, Reading
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import BusCounts
 from aloha_hardware.errors import MotorError, PortError, SettingsError

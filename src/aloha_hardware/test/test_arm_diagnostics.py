@@ -12,8 +12,9 @@ from arm_kit import follower, settings
 pytest.importorskip("rclpy", reason="needs ROS 2: source it, or run through `make test`")
 
 from aloha_hardware import arm_diagnostics
-from aloha_hardware.arm import Arm, Health
+from aloha_hardware.arm import Arm
 from aloha_hardware.arm_loop import ArmLoop
+from aloha_hardware.arm_reading import Health
 from aloha_hardware.arm_settings import JOINTS
 from aloha_hardware.setpoints import Mode, Setpoints
 

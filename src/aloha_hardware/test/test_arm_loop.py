@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from arm_kit import follower, settings, wait
 
-from aloha_hardware.arm import Arm, Reading
+from aloha_hardware.arm import Arm
 from aloha_hardware.arm_loop import ArmLoop
+from aloha_hardware.arm_reading import Reading
 from aloha_hardware.arm_settings import JOINTS
 from aloha_hardware.emulator.line import EmulatedLine
 from aloha_hardware.errors import HardwareError

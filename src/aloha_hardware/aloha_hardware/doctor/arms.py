@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from aloha_hardware.arm import PATIENCE, unchecked_adapter
-from aloha_hardware.arm_checks import check_identity
+from aloha_hardware.arm import PATIENCE
+from aloha_hardware.arm_checks import check_identity, unchecked_adapter
 from aloha_hardware.arm_settings import ArmSettings
 from aloha_hardware.bus import FAST_READ_FIRMWARE, Bus
 from aloha_hardware.control_table import describe_hardware_error
