@@ -122,14 +122,21 @@ class AlohaEnv(gymnasium.Env[dict[str, Any], np.ndarray]):
     def expert(
         self, seed: int | tuple[int, ...] | np.random.Generator | None = None, options: ExpertOptions | None = None
     ) -> Iterator[Move]:
-        """Begin a demonstration of the scripted expert; call it right after `reset`.
+        """Begin a demonstration of the scripted expert; call it right after `reset`, or later where the task resumes.
 
         Make every move before asking for the next: the expert of some tasks looks at what became of it.
+
+        Raises:
+            ValueError: the arms have moved since the reset, and the task's scripts only begin at the start.
         """
+        if not (self.cell.task.resumes or np.array_equal(self._target, self.cell.start_action)):
+            raise ValueError(
+                f"the expert of {self.cell.settings.task} begins at the start only. Reset the environment."
+            )
         if self._expert is None:
             cell = self.cell
             self._expert = Expert(cell.model, PREFIXES, cell.start_action, cell.task, cell.object_pose)
-        return self._expert.demonstrate(options or ExpertOptions(), np.random.default_rng(seed))
+        return self._expert.demonstrate(options or ExpertOptions(), np.random.default_rng(seed), self._target)
 
     def render(self) -> np.ndarray:
         """Draw the last camera of the settings (cam_high): (H, W, 3) uint8."""

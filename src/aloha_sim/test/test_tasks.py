@@ -95,6 +95,33 @@ def test_the_expert_of_a_choice_chooses_either_arm_and_either_object_first() -> 
     assert {arm for arm, _ in firsts} == {0, 1} and {index for _, index in firsts} == {0, 1}
 
 
+@pytest.mark.parametrize("steps", [70, 110, 150])
+def test_an_expert_that_resumes_finishes_what_another_began_without_a_jump(steps: int) -> None:
+    environment = AlohaEnv(task=CHOICE, render=False, mesh_reduction=0.9, terminate_on_success=True)
+    environment.reset(seed=2)
+    last = environment.cell.start_action
+    for move in environment.expert(9, ExpertOptions(steps=steps, noise=0.05)):
+        *_, info = environment.step(move.executed)
+        last = move.executed
+    assert not info["success"]
+    speeds = []
+    for move in environment.expert(1, ExpertOptions(steps=400)):
+        *_, terminated, _, info = environment.step(move.executed)
+        speeds.append(np.abs(move.action - last)[[*range(6), *range(7, 13)]].max() * 25)
+        last = move.action
+        if terminated:
+            break
+    assert info["success"] and max(speeds) < 3.14
+
+
+def test_an_expert_that_begins_at_the_start_only_says_so() -> None:
+    environment = AlohaEnv(task="insertion", render=False, mesh_reduction=0.9)
+    environment.reset(seed=2)
+    environment.step(environment.cell.start_action + 0.01)
+    with pytest.raises(ValueError, match="the expert of insertion begins at the start only. Reset the environment"):
+        environment.expert(1)
+
+
 def test_the_clock_tells_clean_demonstrations_of_a_hurried_person_from_the_others() -> None:
     environment = AlohaEnv(task="hurried_transfer", render=False, mesh_reduction=0.9)
     lengths = [len(perform(environment, seed, seed)[0]) for seed in range(10)]

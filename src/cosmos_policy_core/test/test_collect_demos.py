@@ -68,6 +68,36 @@ def test_demonstrations_can_be_given_in_other_looks_of_the_same_scene(tmp_path: 
     assert "domain" not in own.extra
 
 
+def test_the_expert_takes_over_from_where_a_policy_got(tmp_path: Path) -> None:
+    pytest.importorskip("aloha_sim")
+    contract = Embodiment.load("aloha_sim")
+    options = ["--task", "candies_in_bowl", "--steps", "3", "--seed", "10000"]
+    led = ["--takeover", "nano_candies_in_bowl", "--takeover-chunks", "1", "1"]
+    assert collect(tmp_path / "own", 1, *options) == 0
+    assert collect(tmp_path / "led", 1, *options, *led) == 0
+    own, other = (read_episode(episode_paths(tmp_path / name)[0], contract) for name in ("own", "led"))
+    assert other.extra["takeover_step"] == contract.executed_steps
+    assert str(other.extra["takeover_from"]).startswith("nano_candies_in_bowl@") and "takeover_from" not in own.extra
+    assert np.abs(other.proprio[0] - own.proprio[0]).max() > 0.3, "the policy has moved the arms"
+    assert np.abs(other.actions[0] - other.proprio[0])[:6].max() < 0.2, "and the expert goes on from there"
+    assert len(own) == len(other) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--takeover", "nano_transfer_cube"], "--takeover: the expert of transfer_cube begins at the start pose only"),
+        (["--takeover-chunks", "3", "1"], "--takeover-chunks: give the fewest and the most chunks"),
+    ],
+)
+def test_a_takeover_that_cannot_be_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], sentence: str
+) -> None:
+    pytest.importorskip("aloha_sim")
+    assert collect(tmp_path, 1, *options) == 2
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
 def test_looks_that_cannot_be_are_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("aloha_sim")
     assert collect(tmp_path, 1, "--colour-shift", "3") == 2

@@ -110,6 +110,9 @@ class Stage(Protocol):
     def tool(self, arm: int) -> Pose:
         """Where the arm was last told to be."""
 
+    def home(self, arm: int) -> Pose:
+        """Where the arm is after a reset."""
+
     def gripper(self, arm: int) -> float:
         """How open the hand was last told to be."""
 
@@ -121,6 +124,7 @@ class Task(Protocol):
         instruction: the task in words. mjcf: file among the assets of gym-aloha. objects: name -> free joint.
         region: where objects start unless told otherwise. stages: names of the stages 0 to 4.
         max_steps: time limit of an episode [control steps]. coloured: geoms whose colour a domain may change.
+        resumes: the scripts go on from wherever the arms and objects are, not from the start alone.
     """
 
     @property
@@ -137,6 +141,8 @@ class Task(Protocol):
     def max_steps(self) -> int: ...
     @property
     def coloured(self) -> tuple[str, ...]: ...
+    @property
+    def resumes(self) -> bool: ...
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Add or replace what the published MJCF lacks."""

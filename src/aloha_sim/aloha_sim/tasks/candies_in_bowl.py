@@ -53,6 +53,15 @@ LIFTED = 0.045
 STACKED = 0.075
 """[m] A candy over the bowl whose middle is lower than this lies in it, on the floor or on the other candy."""
 
+HAND, HALF_CLOSED = 0.04, 0.6
+"""[m], gripper action: a hand nearer to a candy than this, and closed further, has it or is about to."""
+
+LOW = 0.1
+"""[m] A hand lower than this rises before it goes anywhere else; the script itself never leaves one there."""
+
+AWAY = 0.02
+"""[m] A hand farther than this from its home is in the way of the other arm."""
+
 PITCH = math.radians(70)
 
 
@@ -79,6 +88,7 @@ class CandiesInBowl:
     stages = ("none lifted", "one lifted", "one in the bowl", "one in the bowl, one lifted", "all in the bowl")
     max_steps = 250
     coloured = tuple(COLOURS)
+    resumes = True
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Take the cube out, put candies and a bowl in."""
@@ -131,13 +141,9 @@ class CandiesInBowl:
         return judge
 
     def scripts(self, stage: Stage, options: ExpertOptions, rng: np.random.Generator) -> tuple[Script, Script]:
-        """Share the candies between the arms, in some order."""
-        work = _Work(
-            stage,
-            options,
-            Whims(rng, options.variety),
-            _share(stage, list(self.objects), rng if options.variety > 0 else None),
-        )
+        """Share the candies that are left between the arms, in some order; one that is held already comes first."""
+        whims = Whims(rng, options.variety)
+        work = _Work(stage, options, whims, _share(stage, _left(stage), rng if whims.any else None))
         return work.arm(LEFT), work.arm(RIGHT)
 
 
@@ -160,19 +166,37 @@ def _add_bowl(spec: mujoco.MjSpec) -> None:
 def _share(stage: Stage, candies: list[str], rng: np.random.Generator | None) -> list[tuple[str, int]]:
     """Choose who takes which candy, in which order, such that the arms never cross."""
     x = {name: float(stage.object_pose(name)[0]) for name in candies}
+    held = {name: arm for name in candies if (arm := _holder(stage, name)) is not None}
     order = [candies[i] for i in (rng.permutation(len(candies)) if rng else range(len(candies)))]
+    order.sort(key=lambda name: name not in held)
 
     def choose(name: str) -> int:
+        if name in held:
+            return held[name]
         if rng is None or abs(x[name]) > SHARED:
             return LEFT if x[name] < 0 else RIGHT
         return int(rng.integers(2))
 
     jobs = [(name, choose(name)) for name in order]
-    lefts = [x[name] for name, arm in jobs if arm == LEFT]
-    rights = [x[name] for name, arm in jobs if arm == RIGHT]
+    lefts = [x[name] for name, arm in jobs if arm == LEFT and name not in held]
+    rights = [x[name] for name, arm in jobs if arm == RIGHT and name not in held]
     if lefts and rights and max(lefts) > min(rights):
-        jobs = [(name, jobs[0][1]) for name in order]
+        jobs = [(name, held.get(name, jobs[0][1])) for name in order]
     return jobs
+
+
+def _left(stage: Stage) -> list[str]:
+    """Name the candies that are not in the bowl yet."""
+    places = {name: stage.object_pose(name)[:3] for name in COLOURS}
+    return [name for name, at in places.items() if not (np.abs(at[:2] - BOWL) < HALF).all() or at[2] >= STACKED]
+
+
+def _holder(stage: Stage, candy: str) -> int | None:
+    """Which arm has its closed hand around a candy, on the table or off it."""
+    place = stage.object_pose(candy)[:3]
+    away = [float(np.linalg.norm(stage.tool(arm).position - place)) for arm in (LEFT, RIGHT)]
+    nearest = LEFT if away[LEFT] < away[RIGHT] else RIGHT
+    return nearest if away[nearest] < HAND and stage.gripper(nearest) < HALF_CLOSED else None
 
 
 @dataclass
@@ -189,7 +213,11 @@ class _Work:
 
     def arm(self, arm: int) -> Iterator[Leg]:
         """Write the legs of one arm."""
-        home = self.stage.tool(arm)
+        home = self.stage.home(arm)
+        starts = bool(self.jobs) and self.jobs[0][1] == arm
+        if not starts and np.linalg.norm(self.stage.tool(arm).position - home.position) > AWAY:
+            yield from self._rise(arm, OPEN)
+            yield [Waypoint(30, home, OPEN, swing=True)]
         for number, (candy, whose) in enumerate(self.jobs):
             if whose != arm:
                 continue
@@ -203,6 +231,10 @@ class _Work:
                 yield [Waypoint(30, home, OPEN, swing=True)]
 
     def _pick(self, arm: int, number: int, candy: str) -> Iterator[Leg]:
+        yield from self._rise(arm, self.stage.gripper(arm))
+        if self.stage.object_pose(candy)[2] > LIFTED and _holder(self.stage, candy) == arm:
+            self.lifted = max(self.lifted, number + 1)
+            return
         pace = self._pace()
         idle = self.whims.uniform(self.habits.idle)
         if idle >= 1:
@@ -255,6 +287,12 @@ class _Work:
         if self.whims.chance(habits.miss if attempt == 0 else habits.miss_again):
             return short_of(target, arm, self.whims.uniform(habits.miss_by))
         return target
+
+    def _rise(self, arm: int, gripper: float) -> Iterator[Leg]:
+        """Straighten up a hand that was left low by whoever moved it before the script."""
+        x, y, z = self.stage.tool(arm).position
+        if z < LOW:
+            yield [Waypoint(10, self._pose(arm, x, y, ABOVE), gripper, swing=True)]
 
     def _wait(self, arm: int, steps: float = 1.0) -> Leg:
         return [Waypoint(steps, self.stage.tool(arm), self.stage.gripper(arm))]

@@ -69,6 +69,7 @@ class Insertion:
     """Names of the published rewards 0 to 4 (ALOHA's simulated InsertionTask)."""
     max_steps = 300
     coloured = ("red_peg", "socket-1", "socket-2", "socket-3", "socket-4")
+    resumes = False
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Take the published scene as it is."""

@@ -66,6 +66,7 @@ class TransferCube:
     """Names of the published rewards 0 to 4 (ALOHA's simulated TransferCubeTask)."""
     max_steps = 300
     coloured = ("red_box",)
+    resumes = False
 
     def build(self, spec: mujoco.MjSpec) -> None:
         """Take the published scene as it is."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +35,10 @@ class Options:
 
     Example:
         cosmos-policy collect-demos --out demos --task candies_in_bowl --episodes 400
+
+    Corrections of a policy, to train it on with (DAgger): it begins, the expert shows how to go on from there:
+        cosmos-policy collect-demos --out corrections --task candies_in_bowl --episodes 300 --seed 10000
+            --takeover nano_candies_in_bowl
     """
 
     out: Path
@@ -54,6 +57,11 @@ class Options:
     """Longest episode [control steps]."""
     tail: int = 15
     """Steps recorded after the first success."""
+    takeover: str | None = None
+    """Checkpoint that begins every episode, unrecorded, before the expert takes over; for tasks whose expert can go on
+    from anywhere: candies_in_bowl. Give --out a folder of its own."""
+    takeover_chunks: tuple[int, int] = (1, 4)
+    """Fewest and most chunks that the checkpoint executes."""
     diversity: tyro.conf.OmitArgPrefixes[Diversity] = field(default_factory=Diversity)
     json: bool = False
     """Print a JSON object as the last line."""
@@ -96,6 +104,8 @@ def collect(options: Options, console: Console) -> Summary:
     seeds = range(options.seed, options.seed + options.episodes)
     if options.episodes < 1 or options.workers < 1 or options.steps < 1 or options.seed < 0:
         raise ConfigurationError("--episodes, --workers and --steps must be at least 1, and --seed not negative.")
+    if not 1 <= options.takeover_chunks[0] <= options.takeover_chunks[1]:
+        raise ConfigurationError("--takeover-chunks: give the fewest and the most chunks, both at least 1.")
     check_seeds(seeds)
     contract = Embodiment.load(options.embodiment)
     contract.sim_settings()  # refuse a contract of a real robot before any process starts
@@ -142,7 +152,7 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
     if not seeds:
         return
     workers = min(options.workers, len(seeds))
-    arguments = (options.embodiment, options.diversity, options.steps, options.tail, options.task, options.out)
+    arguments = (options,)
     context = multiprocessing.get_context("spawn")  # a renderer does not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_Worker.start, initargs=arguments) as pool:
         futures: list[Future[tuple[int, bool]]] = [pool.submit(_Worker.run, seed) for seed in seeds]
@@ -161,22 +171,28 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
 class _Worker:
     """What one process holds: its cells, made once."""
 
-    make: Callable[[], Collector]
-    collector: Collector | None = None
+    options: Options
     contract: Embodiment
-    folder: Path
+    collector: Collector | None = None
 
     @classmethod
-    def start(cls, embodiment: str, diversity: Diversity, steps: int, tail: int, task: str, folder: Path) -> None:
+    def start(cls, options: Options) -> None:
         die_with_parent()
-        cls.contract = Embodiment.load(embodiment)
-        cls.make = partial(Collector, cls.contract, diversity, steps, tail, task)
-        cls.folder = folder
+        cls.options, cls.contract = options, Embodiment.load(options.embodiment)
 
     @classmethod
     def run(cls, seed: int) -> tuple[int, bool]:
         if cls.collector is None:  # here and not at the start, where what is refused would pass for a crash
-            cls.collector = cls.make()
+            cls.collector = _collector(cls.options, cls.contract)
         episode = cls.collector.record(seed)
-        write_episode(episode_path(cls.folder, seed), episode, cls.contract)
+        write_episode(episode_path(cls.options.out, seed), episode, cls.contract)
         return seed, episode.success
+
+
+def _collector(options: Options, contract: Embodiment) -> Collector:
+    lead = None
+    if options.takeover is not None:
+        from cosmos_policy_core.evaluation.takeover import Lead  # torch, which plain demonstrations do without
+
+        lead = Lead(options.takeover, contract, options.takeover_chunks)
+    return Collector(contract, options.diversity, options.steps, options.tail, options.task, lead)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -93,6 +93,17 @@ def check_seeds(seeds: range) -> None:
         )
 
 
+class Lead(Protocol):
+    """Who acts before the expert takes over."""
+
+    @property
+    def identity(self) -> str:
+        """Of the checkpoint that acts."""
+
+    def begin(self, cell: Any, seed: int) -> int:
+        """Reset the cell and act for a while without finishing the task; return for how many control steps."""
+
+
 class Collector:
     """Records expert episodes in the simulated cell of a contract; holds a cell per region.
 
@@ -102,15 +113,22 @@ class Collector:
         steps: longest episode [control steps].
         tail: steps recorded after the first success.
         task: of the cell; the contract's own when empty.
+        lead: begins every episode, unrecorded; nobody when None.
 
     Raises:
         SimulatorError: when the cell cannot be made.
     """
 
     def __init__(
-        self, contract: Embodiment, diversity: Diversity, steps: int = 150, tail: int = 15, task: str = ""
+        self,
+        contract: Embodiment,
+        diversity: Diversity,
+        steps: int = 150,
+        tail: int = 15,
+        task: str = "",
+        lead: Lead | None = None,
     ) -> None:
-        self._contract, self._diversity = contract, diversity
+        self._contract, self._diversity, self._lead = contract, diversity, lead
         self._steps, self._tail = steps, tail
         self._quality = contract.images.jpeg_quality or 95
         self._cell = self._make(task)
@@ -130,6 +148,10 @@ class Collector:
         recipe = Recipe.draw(seed, self._diversity)
         cell = self._edge_cell if recipe.edge else self._cell
         observation, info = cell.reset(seed=seed)
+        before: dict[str, str | int] = {}
+        if self._lead is not None:
+            before = {"takeover_from": self._lead.identity, "takeover_step": self._lead.begin(cell, seed)}
+            observation = cell.unwrapped.observe()
         seams = self._seam_pauses(recipe)
         actions, proprio = [], []
         jpegs: dict[str, list[bytes]] = {name: [] for name in self._contract.camera_names}
@@ -155,7 +177,7 @@ class Collector:
             success=succeeded_at is not None,
             success_score=float(info["success_score"]),
             seed=seed,
-            extra=_extra(recipe, info) | self._scene(cell),
+            extra=_extra(recipe, info) | before | self._scene(cell),
         )
 
     def close(self) -> None:
