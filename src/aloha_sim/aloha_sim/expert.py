@@ -73,21 +73,18 @@ class Expert:
         """Where the arm is after a reset."""
         return self._kinematics[arm].forward(self._start[7 * arm : 7 * arm + 6])
 
-    def demonstrate(
-        self, options: ExpertOptions, rng: np.random.Generator, targets: np.ndarray | None = None
-    ) -> Iterator[Move]:
+    def demonstrate(self, options: ExpertOptions, rng: np.random.Generator, targets: np.ndarray) -> Iterator[Move]:
         """Perform from the present scene; a script that looks expects every move to be made before the next is asked.
 
         Args:
-            targets: (14,) what the arms were last told; the start pose when None. Other poses need a task that resumes.
+            targets: (14,) what the arms were last told; other poses than the start need a task that resumes.
 
         Raises:
             RuntimeError: another demonstration of this expert was begun meanwhile.
         """
         noise, pauses = _noise(options, rng), _pauses(options, rng)
-        told = self._start if targets is None else targets
         self._trackers = trackers = [
-            _Tracker(arm, told[7 * side : 7 * side + 7]) for side, arm in enumerate(self._kinematics)
+            _Tracker(arm, targets[7 * side : 7 * side + 7]) for side, arm in enumerate(self._kinematics)
         ]
         scripts = self._task.scripts(self, options, rng)
         for tracker, script in zip(trackers, scripts, strict=True):

@@ -1,4 +1,4 @@
-"""Two candies go into a bowl: either arm, either order, and a script that errs like a person in a hurry."""
+"""Two candies go into a bowl: the scene, and when the task is done."""
 
 from __future__ import annotations
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from aloha_sim.kinematics import Pose, turned
 from aloha_sim.tasks.base import CLOSED, LEFT, OPEN, RIGHT, STROKE, ExpertOptions, Leg, Stage, Waypoint
 from aloha_sim.tasks.bowl import BOWL, HALF, LIFTED, within_bowl
-from aloha_sim.tasks.habits import Whims, short_of
+from aloha_sim.tasks.habits import Habits, Whims
 
 SHARED = 0.07
 """[m] Candies nearer to the middle than this are within reach of both arms."""
@@ -31,17 +31,15 @@ AWAY = 0.02
 PITCH = math.radians(70)
 
 
-@dataclass(frozen=True)
-class Habits:
-    """How the script errs; probabilities per candy (miss: per attempt), durations in control steps."""
-
-    hesitate: float = 0.35
-    miss: float = 0.3
-    miss_again: float = 0.1
-    miss_by: tuple[float, float] = (0.045, 0.06)
-    grasp_spread: float = 0.004
-    idle: tuple[float, float] = (0.0, 12.0)
-    tempo: tuple[float, float] = (0.92, 1.12)
+HABITS = Habits(
+    hesitate=0.35,
+    miss=0.3,
+    miss_again=0.1,
+    miss_by=(0.045, 0.06),
+    grasp_spread=0.004,
+    idle=(0.0, 12.0),
+    tempo=(0.92, 1.12),
+)
 
 
 def _share(stage: Stage, candies: list[str], rng: np.random.Generator | None) -> list[tuple[str, int]]:
@@ -82,7 +80,7 @@ class CandyWork:
     options: ExpertOptions
     whims: Whims
     jobs: list[tuple[str, int]]
-    habits: Habits = field(default_factory=Habits)
+    habits: Habits = HABITS
     lifted: int = 0
     dropped: int = 0
 
@@ -125,7 +123,8 @@ class CandyWork:
             yield self._hesitation(arm, candy, pace)
         attempt = 0
         while True:
-            x, y = self._aim(arm, candy, attempt)
+            target = self.stage.object_pose(candy)[:2] + np.asarray(self.options.grasp_shift)
+            x, y = self.habits.aim(target, arm, attempt, self.whims)
             above, down = self._pose(arm, x, y, ABOVE), self._pose(arm, x, y, GRASP)
             reach = 30 if attempt == 0 else 12
             yield [
@@ -160,15 +159,6 @@ class CandyWork:
             Waypoint(26 * pace, there, OPEN, swing=True),
             Waypoint(26 * pace + self.whims.uniform((3, 9)), there, OPEN),
         ]
-
-    def _aim(self, arm: int, candy: str, attempt: int) -> np.ndarray:
-        """Where the hand closes: at the candy, or clearly short of it."""
-        habits = self.habits
-        target = self.stage.object_pose(candy)[:2] + np.asarray(self.options.grasp_shift)
-        target = target + self.whims.normal(habits.grasp_spread, 2)
-        if self.whims.chance(habits.miss if attempt == 0 else habits.miss_again):
-            return short_of(target, arm, self.whims.uniform(habits.miss_by))
-        return target
 
     def _rise(self, arm: int, gripper: float) -> Iterator[Leg]:
         """Straighten up a hand that was left low by whoever moved it before the script."""

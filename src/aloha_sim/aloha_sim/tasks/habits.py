@@ -12,6 +12,35 @@ SHOULDERS = np.array([[-0.469, 0.5], [0.469, 0.5]])
 """[m] Where the arms are mounted, left and right, in the table frame."""
 
 
+@dataclass(frozen=True)
+class Habits:
+    """How a hand that picks errs.
+
+    Args:
+        hesitate: probability, per pick, of going for another place first.
+        miss, miss_again: probability of closing short of the object, at the first attempt and at later ones.
+        miss_by: shortest and longest distance of a miss [m].
+        grasp_spread: standard deviation of where the hand closes [m].
+        idle: shortest and longest rest before a pick [control steps].
+        tempo: slowest and fastest speed, relative to the plain script.
+    """
+
+    hesitate: float
+    miss: float
+    miss_again: float
+    miss_by: tuple[float, float]
+    grasp_spread: float
+    idle: tuple[float, float]
+    tempo: tuple[float, float]
+
+    def aim(self, target: np.ndarray, arm: int, attempt: int, whims: Whims) -> np.ndarray:
+        """Return where on the table [m] the hand closes: at the target, or clearly short of it."""
+        target = target + whims.normal(self.grasp_spread, 2)
+        if whims.chance(self.miss_again if attempt else self.miss):
+            return short_of(target, arm, whims.uniform(self.miss_by))
+        return target
+
+
 @dataclass
 class Whims:
     """Draws that only a human script makes.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from aloha_sim.kinematics import Pose, turned
 from aloha_sim.tasks.base import CLOSED, OPEN, RIGHT, STROKE, ExpertOptions, Leg, Script, Stage, Waypoint
-from aloha_sim.tasks.habits import Whims, short_of
+from aloha_sim.tasks.habits import Habits, Whims
 from aloha_sim.tasks.transfer_cube import ABOVE, BESIDE, GRASP, HANDOVER, PITCH, ROLLED, TransferCube
 
 LIFTED = 0.045
@@ -21,17 +21,15 @@ CHECK = 0.07
 ATTEMPTS = 5
 
 
-@dataclass(frozen=True)
-class Habits:
-    """How the script errs; probabilities per episode (miss: per attempt), durations in control steps."""
-
-    hesitate: float = 0.3
-    miss: float = 0.4
-    miss_again: float = 0.1
-    miss_by: tuple[float, float] = (0.045, 0.06)
-    grasp_spread: float = 0.003
-    idle: tuple[float, float] = (0.0, 5.0)
-    tempo: tuple[float, float] = (0.95, 1.15)
+HABITS = Habits(
+    hesitate=0.3,
+    miss=0.4,
+    miss_again=0.1,
+    miss_by=(0.045, 0.06),
+    grasp_spread=0.003,
+    idle=(0.0, 5.0),
+    tempo=(0.95, 1.15),
+)
 
 
 class HurriedTransfer(TransferCube):
@@ -56,7 +54,7 @@ class _Work:
     stage: Stage
     options: ExpertOptions
     whims: Whims
-    habits: Habits = field(default_factory=Habits)
+    habits: Habits = HABITS
     lifted: bool = False
 
     def __post_init__(self) -> None:
@@ -102,10 +100,8 @@ class _Work:
         ]
 
     def _grasp(self, attempt: int) -> Leg:
-        aim = self.stage.object_pose("cube")[:2] + np.asarray(self.options.grasp_shift)
-        aim = aim + self.whims.normal(self.habits.grasp_spread, 2)
-        if self.whims.chance(self.habits.miss_again if attempt else self.habits.miss):
-            aim = short_of(aim, RIGHT, self.whims.uniform(self.habits.miss_by))
+        target = self.stage.object_pose("cube")[:2] + np.asarray(self.options.grasp_shift)
+        aim = self.habits.aim(target, RIGHT, attempt, self.whims)
         above, down, up = (self._over(aim, height) for height in (ABOVE, GRASP, CHECK))
         pace = self._pace
         reach = 12 if attempt else 24

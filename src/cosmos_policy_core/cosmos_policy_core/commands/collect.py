@@ -152,9 +152,8 @@ def _record(options: Options, seeds: list[int]) -> Iterator[tuple[int, bool]]:
     if not seeds:
         return
     workers = min(options.workers, len(seeds))
-    arguments = (options,)
     context = multiprocessing.get_context("spawn")  # a renderer does not survive a fork
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_Worker.start, initargs=arguments) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_Worker.start, initargs=(options,)) as pool:
         futures: list[Future[tuple[int, bool]]] = [pool.submit(_Worker.run, seed) for seed in seeds]
         try:
             for future in as_completed(futures):
@@ -192,7 +191,7 @@ class _Worker:
 def _collector(options: Options, contract: Embodiment) -> Collector:
     lead = None
     if options.takeover is not None:
-        from cosmos_policy_core.evaluation.takeover import Lead  # torch, which plain demonstrations do without
+        from cosmos_policy_core.evaluation.takeover import PolicyLead  # torch, which plain demonstrations do without
 
-        lead = Lead(options.takeover, contract, options.takeover_chunks)
+        lead = PolicyLead(options.takeover, contract, options.takeover_chunks)
     return Collector(contract, options.diversity, options.steps, options.tail, options.task, lead)

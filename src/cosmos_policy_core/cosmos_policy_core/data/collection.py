@@ -141,32 +141,35 @@ class Collector:
 
     def _make(self, task: str, **ranges: tuple[float, float]) -> Any:
         changes: dict[str, Any] = {**ranges, **self._diversity.looks.changes}
-        return make_cell(self._contract, task, terminate_on_success=False, max_episode_steps=self._steps, **changes)
+        changes |= {"render": False, "terminate_on_success": False}  # images are drawn where they are recorded
+        return make_cell(self._contract, task, max_episode_steps=self._steps, **changes)
 
     def record(self, seed: int) -> Episode:
         """Record one episode; a failure of the expert is an episode too, marked as such."""
         recipe = Recipe.draw(seed, self._diversity)
         cell = self._edge_cell if recipe.edge else self._cell
-        observation, info = cell.reset(seed=seed)
         before: dict[str, str | int] = {}
-        if self._lead is not None:
+        if self._lead is None:
+            cell.reset(seed=seed)
+        else:
             before = {"takeover_from": self._lead.identity, "takeover_step": self._lead.begin(cell, seed)}
-            observation = cell.unwrapped.observe()
         seams = self._seam_pauses(recipe)
         actions, proprio = [], []
         jpegs: dict[str, list[bytes]] = {name: [] for name in self._contract.camera_names}
         succeeded_at: int | None = None
+        info: dict[str, Any] = {}
         for step, move in enumerate(cell.unwrapped.expert((seed, 1), self._options(cell, recipe))):
             if succeeded_at is not None and step > succeeded_at + self._tail:
                 break
             pause = seams.get(step, move.pause)
             if pause > 0:
-                observation = cell.unwrapped.hold(pause)
+                cell.unwrapped.hold(pause)
+            observation = cell.unwrapped.observe(images=True)
             actions.append(move.action)
             proprio.append(observation["proprio"])
             for name, frames in jpegs.items():
                 frames.append(jpeg.encode(observation["images"][name], self._quality))
-            observation, _, _, _, info = cell.step(move.executed)
+            *_, info = cell.step(move.executed)
             if info["success"] and succeeded_at is None:
                 succeeded_at = step
         return Episode(

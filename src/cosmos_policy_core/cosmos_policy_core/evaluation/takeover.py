@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from cosmos_policy_core.model.policy import CosmosPolicy
 from cosmos_policy_core.planning.planner import Direct
 
 
-class Lead:
+class PolicyLead:
     """The checkpoint that begins an episode, and how far it may go.
 
     Args:
@@ -27,10 +26,6 @@ class Lead:
     """
 
     def __init__(self, checkpoint: str, contract: Embodiment, chunks: tuple[int, int]) -> None:
-        import torch
-
-        os.environ.setdefault("LP_NUM_THREADS", "1")
-        torch.set_num_threads(1)
         self._policy = CosmosPolicy.from_pretrained(checkpoint)
         self._policy.check(contract)
         self._executed, self._chunks = contract.executed_steps, chunks
